@@ -1,0 +1,51 @@
+# Bare `make` prints the targets below, from their ## comments.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run setup build test bench golden lint fmt fuzz sanitize clean
+
+REVISION := $(shell git rev-parse -q --verify HEAD 2>/dev/null || echo unknown)
+DIRTY    := $(shell git diff --quiet HEAD -- 2>/dev/null || echo -dirty)
+VERSION  := $(shell git describe --tags --always 2>/dev/null || echo unknown)
+LDFLAGS  := -X main.version=$(VERSION) -X main.revision=$(REVISION)$(DIRTY)
+
+EXPERIMENT ?= experiments/quickstart.toml
+FUZZTIME   ?= 20s
+
+help: ## print this list
+	@echo 'usage: make TARGET'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: setup build ## install, build, and run the quickstart (EXPERIMENT=file.toml for another)
+	./bin/optin run $(EXPERIMENT)
+
+setup: ## install what is missing (Debian 12 or later; elsewhere says what to install)
+	@scripts/setup
+
+build: ## build bin/optin
+	go build -ldflags '$(LDFLAGS)' -o bin/optin ./bench/cmd/optin
+
+test: setup ## vet and test everything; needs no GPU and no Python
+	go vet ./...
+	go test ./...
+
+bench: setup ## measure speed, as ratios within one run
+	scripts/bench
+
+golden: ## regenerate the golden files (needs Python and a network)
+	scripts/golden
+
+lint: build ## format, vet, staticcheck, import arrows, file lengths, undefined symbols
+	scripts/lint
+
+fmt: ## format Go, and C where clang-format is installed
+	scripts/fmt
+
+fuzz: ## run every fuzz target for FUZZTIME (20s) each
+	FUZZTIME=$(FUZZTIME) scripts/fuzz
+
+sanitize: ## test the C kernels under the address and undefined-behaviour sanitizers
+	scripts/sanitize
+
+clean: ## remove what building and testing leave behind
+	rm -rf bin .venv
+	find . -name '*.got' -type f -delete
