@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"path/filepath"
@@ -56,8 +57,8 @@ func readIndex(path string) (map[string]string, error) {
 		return nil, damaged(path, "", "%d bytes are too many for an index (at most %d)", file.size, int64(maxHeaderBytes))
 	}
 	text := make([]byte, file.size)
-	if _, err := io.ReadFull(file, text); err != nil {
-		return nil, damaged(path, "", "cannot read the index: %v", err)
+	if _, err := file.ReadAt(text, 0); err != nil && err != io.EOF {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	shardOf := map[string]string{}
 	found := false

@@ -7,11 +7,12 @@ import (
 	"os"
 )
 
-// weightFile is an open file of known size.
+// weightFile is an open file of known size, read by position only.
 type weightFile struct {
 	path string
 	size int64
-	*os.File
+	io.ReaderAt
+	io.Closer
 }
 
 // openFile opens path for positioned reads and refuses what is plainly not a weight file.
@@ -28,7 +29,7 @@ func openFile(path string) (*weightFile, error) {
 		f.Close()
 		return nil, err
 	}
-	w := &weightFile{path: path, size: info.Size(), File: f}
+	w := &weightFile{path: path, size: info.Size(), ReaderAt: f, Closer: f}
 	if err := w.refusePlaceholder(); err != nil {
 		f.Close()
 		return nil, err

@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -29,17 +31,17 @@ type Source struct {
 // A value that is not finite, or that is not finite any more in the type it is stored in, is an error that names the tensor.
 // The file appears under its name only when it is complete and on disk; on any error what was there before stays untouched.
 func Write(path string, tensors []Source, metadata map[string]string) error {
+	seen := make(map[string]bool, len(tensors))
 	for _, t := range tensors {
 		if err := t.check(path); err != nil {
 			return err
 		}
+		if seen[t.Name] {
+			return &FormatError{File: path, Tensor: t.Name, Problem: "given twice"}
+		}
+		seen[t.Name] = true
 	}
 	sorted := slices.SortedFunc(slices.Values(tensors), compareSources)
-	for i := range sorted[:max(len(sorted)-1, 0)] {
-		if name := sorted[i].Name; sorted[i+1].Name == name {
-			return &FormatError{File: path, Tensor: name, Problem: "given twice"}
-		}
-	}
 	header, err := buildHeader(path, sorted, metadata)
 	if err != nil {
 		return err
@@ -99,10 +101,7 @@ func (t Source) write(path string, out io.Writer) error {
 // compareSources orders tensors by type as [allDTypes] does, then by name.
 func compareSources(a, b Source) int {
 	order := allDTypes()
-	if d := slices.Index(order, a.DType) - slices.Index(order, b.DType); d != 0 {
-		return d
-	}
-	return bytes.Compare([]byte(a.Name), []byte(b.Name))
+	return cmp.Or(slices.Index(order, a.DType)-slices.Index(order, b.DType), strings.Compare(a.Name, b.Name))
 }
 
 // buildHeader renders length and JSON header; spaces pad it so that the values start at a multiple of 8 bytes.
