@@ -1,12 +1,15 @@
 # Bare `make` prints the targets below, from their ## comments.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run setup build test bench golden lint fmt fuzz sanitize clean
+.PHONY: help run setup build cuda test bench golden lint fmt fuzz sanitize clean
 
 REVISION := $(shell git rev-parse -q --verify HEAD 2>/dev/null || echo unknown)
 DIRTY    := $(shell git diff --quiet HEAD -- 2>/dev/null || echo -dirty)
 VERSION  := $(shell git describe --tags --always 2>/dev/null || echo unknown)
 LDFLAGS  := -X main.version=$(VERSION) -X main.revision=$(REVISION)$(DIRTY)
+
+# go-nvml also binds calls that NVIDIA has deprecated, and gcc says so at length.
+export CGO_CFLAGS := $(or $(CGO_CFLAGS),-O2 -g) -Wno-deprecated-declarations
 
 EXPERIMENT ?= experiments/quickstart.toml
 FUZZTIME   ?= 20s
@@ -23,6 +26,9 @@ setup: ## install what is missing (Debian 12 or later; elsewhere says what to in
 
 build: ## build bin/optin
 	go build -ldflags '$(LDFLAGS)' -o bin/optin ./bench/cmd/optin
+
+cuda: ## build bin/optin-cuda (needs the CUDA 11 or 12 toolkit and, to run, a driver)
+	go build -tags cuda -ldflags '$(LDFLAGS)' -o bin/optin-cuda ./bench/cmd/optin
 
 test: setup ## vet and test everything; needs no GPU and no Python
 	go vet ./...
