@@ -114,16 +114,13 @@ type Ops interface {
 	// Repeat stacks x the given number of times.
 	Repeat(x *Tensor, variants int) *Tensor
 
-	// RemoveUnits is one variant per entry of units [V, 1], each without the
-	// contribution of that unit to sum [N, D]: for unit u, g = values.Cols /
-	// unit count columns of values [N, units*g] and rows of consumer
-	// [units*g, D] (see Unpack),
+	// RemoveUnits takes from each variant the contribution of one unit, named by
+	// units [V, 1] (-1: none), to sum [V*N, D]: with values [V*N, units*width]
+	// and consumer [units*width, D] (see Unpack), for unit u of variant v,
 	//
-	//	y[v] = sum - values[:, u g:(u+1) g] consumer[u g:(u+1) g, :]
+	//	y[v] = sum[v] - values[v][:, u width:(u+1) width] consumer[u width:(u+1) width, :]
 	//
-	// width is g. N rows in, V*N out. If sum and values already have V variants
-	// (rows = V*N, V > 1) each is changed in its own. Exactly sum where the
-	// values are 0.
+	// Exactly sum where the values are 0.
 	RemoveUnits(sum, values, consumer, units *Tensor, width int) *Tensor
 
 	// NormalizeRows divides each row by its Euclidean length (a zero row stays

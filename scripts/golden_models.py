@@ -308,6 +308,9 @@ def write_files():
         torch.save(dict(state), FILES / "legacy.bin", _use_new_zipfile_serialization=False)
     torch.save({"model": dict(w=base)}, FILES / "nested.bin")
     torch.save({"w": base, "run": os.system}, FILES / "program.bin")
+    torch.serialization.set_crc32_options(False)
+    torch.save({"w": torch.arange(3.0)}, FILES / "unchecked.bin")
+    torch.serialization.set_crc32_options(True)
     expected = {k: packed(t) for k, t in state.items() if torch.is_tensor(t) and t.is_floating_point()}
     (FILES / "variety.json").write_text(to_json(expected) + "\n")
 

@@ -10,6 +10,9 @@
 // checkpoint never occupies memory beside the weights made from it. Files are not mapped into memory on purpose: a mapped
 // file that another process cuts short would end the program with a signal instead of an error.
 //
+// Values of a PyTorch file are compared with the checksum of its archive whenever a whole storage is read, which is the rule;
+// safetensors has no checksums.
+//
 // # Trust
 //
 // Weight files come from strangers. Nothing in a header is believed before it has been checked against the size of the

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"strings"
 )
@@ -103,11 +104,10 @@ func (a *torchArchive) text(name string, limit int64) (string, error) {
 	if part == nil {
 		return "", nil
 	}
-	r, err := part.Open()
+	r, err := openPart(part)
 	if err != nil {
 		return "", damaged(a.file.path, "", "%s: %v", name, err)
 	}
-	defer r.Close()
 	text, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err != nil {
 		return "", damaged(a.file.path, "", "%s: %v", name, err)
@@ -115,7 +115,26 @@ func (a *torchArchive) text(name string, limit int64) (string, error) {
 	if int64(len(text)) > limit {
 		return "", damaged(a.file.path, "", "%s holds more than %d bytes", name, limit)
 	}
+	if sum := checksum(part); sum != nil && *sum != crc32.ChecksumIEEE(text) {
+		return "", damaged(a.file.path, "", "%s does not match its checksum", name)
+	}
 	return string(text), nil
+}
+
+// openPart returns the contents of a part. archive/zip's own reader insists on a checksum, which PyTorch can be told to leave out.
+func openPart(part *zip.File) (io.Reader, error) {
+	if part.Method == zip.Store {
+		return part.OpenRaw()
+	}
+	return part.Open()
+}
+
+// checksum returns the CRC-32 of a part, nil if the file was saved without checksums, which leaves zeros in their place.
+func checksum(part *zip.File) *uint32 {
+	if part.CRC32 == 0 {
+		return nil
+	}
+	return &part.CRC32
 }
 
 // locate finds the values of a tensor in the file and checks that they are all there.
@@ -157,7 +176,7 @@ func (a *torchArchive) locate(name string, t storedTensor) (extent, error) {
 	at.offset += int64(t.offset) * int64(width)
 	at.count = span
 	if span == t.storage.count {
-		at.crc = &part.CRC32
+		at.crc = checksum(part)
 	}
 	if !t.contiguous() {
 		at.view = &t.view

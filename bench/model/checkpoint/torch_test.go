@@ -65,6 +65,18 @@ func TestTorchVariety(t *testing.T) {
 	}
 }
 
+// TestTorchWithoutChecksums reads a file saved under torch.serialization.set_crc32_options(False).
+func TestTorchWithoutChecksums(t *testing.T) {
+	entries, err := readTorch(inMemory(goldenTorch(t, "unchecked.bin")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := (&Checkpoint{entries: entries}).ReadFloat32("w")
+	if err != nil || !slices.Equal(got, []float32{0, 1, 2}) {
+		t.Errorf("w = %v, %v", got, err)
+	}
+}
+
 func TestTorchRefuses(t *testing.T) {
 	for name, want := range map[string][]string{
 		"legacy.bin":  {"before version 1.6", "torch.save(torch.load"},
