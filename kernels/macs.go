@@ -1,0 +1,41 @@
+package kernels
+
+// What each op adds to its interpreter's Tally, so that all count alike.
+
+// LinearMACs is the product of Linear: goes to Tally.MACs.
+func LinearMACs(x *Tensor, w *Weight) int64 {
+	return int64(x.Rows) * int64(w.Rows) * int64(w.Cols)
+}
+
+// AttentionMACs is both products of Attention over the pairs of query and key
+// that Causal leaves; what masks and key biases hide is counted. Goes to
+// Tally.MACs.
+func AttentionMACs(q *Tensor, spec AttentionSpec) int64 {
+	var pairs int64
+	for b := range spec.Q.Count() {
+		queries, keys := int64(spec.Q.Len(b)), int64(spec.K.Len(b))
+		if !spec.Causal {
+			pairs += queries * keys
+			continue
+		}
+		ramp := min(queries, keys) // query i < ramp sees i+1 keys, later ones all
+		pairs += ramp*(ramp+1)/2 + (queries-ramp)*keys
+	}
+	return 2 * pairs * int64(spec.Q.Variants(q.Rows)) * int64(q.Cols)
+}
+
+// RemoveUnitsMACs goes to Tally.LossMACs; unit -1 counts like any other.
+func RemoveUnitsMACs(sum *Tensor, width int) int64 { return int64(sum.Len()) * int64(width) }
+
+// GramMACs goes to Tally.LossMACs.
+func GramMACs(a, b *Tensor) int64 { return int64(a.Len()) * int64(b.Cols) }
+
+// ManifoldMACs is the four sums of ManifoldLoss: goes to Tally.LossMACs.
+func ManifoldMACs(aa *Tensor) int64 { return 4 * int64(aa.Len()) }
+
+// ManifoldRowsMACs is the products a e' and e e' of ManifoldLossRows and the
+// sum of squares: goes to Tally.LossMACs.
+func ManifoldRowsMACs(a *Tensor) int64 {
+	n := int64(a.Rows)
+	return 2*n*n*int64(a.Cols) + n*n
+}
