@@ -108,12 +108,12 @@ func (m *Machine) readCPUs(text []byte) {
 
 // isSIMD says whether a processor flag names vector or matrix arithmetic.
 func isSIMD(flag string) bool {
-	for _, prefix := range []string{"sse4", "avx", "fma", "f16c", "amx", "asimd", "sve", "sme", "i8mm", "bf16"} {
+	for _, prefix := range []string{"sse4", "avx", "fma", "f16c", "amx", "asimd", "sve", "i8mm", "bf16"} {
 		if strings.HasPrefix(flag, prefix) {
 			return true
 		}
 	}
-	return false
+	return flag == "sme" || flag == "sme2" // x86 has an unrelated smep
 }
 
 func caches(root fs.FS) []Cache {

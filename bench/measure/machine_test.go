@@ -17,7 +17,7 @@ func TestDescribeMachine(t *testing.T) {
 	const cpu0 = "sys/devices/system/cpu/cpu0/"
 	block := func(processor, socket, core string) string {
 		return "processor\t: " + processor + "\nmodel name\t: Xeon\nphysical id\t: " + socket +
-			"\ncore id\t\t: " + core + "\nflags\t\t: fpu sse4_2 fma hypervisor avx2 avx512f amx_bf16\n\n"
+			"\ncore id\t\t: " + core + "\nflags\t\t: fpu smep sse4_2 fma hypervisor avx2 avx512f amx_bf16\n\n"
 	}
 	got := describeMachine(fstest.MapFS{
 		"etc/os-release":                      file("ID=debian\nPRETTY_NAME=\"Debian 12\"\n"),
