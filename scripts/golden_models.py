@@ -30,6 +30,7 @@ from transformers import (
     ViTForImageClassification,
 )
 
+TOLERANCE = 1e-4  # of the largest logit, allowed to a reader
 FORMAT = 1  # of golden.json; raise it when a reader must change
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "bench" / "model" / "testdata"
@@ -88,11 +89,11 @@ LABELS = {0: "entailment", 1: "neutral", 2: "contradiction"}
 CASES = {
     "bert-basic": bert(id2label=LABELS, label2id={v: k for k, v in LABELS.items()}),
     "bert-regression": bert(num_labels=1, problem_type="regression"),
-    "bert-gelu-new": bert(hidden_act="gelu_new"),
-    "bert-gelu-pytorch-tanh": bert(hidden_act="gelu_pytorch_tanh", num_hidden_layers=1),
+    "bert-gelu-new": bert(hidden_act="gelu_new") | dict(ffn_bias=-2.0),
+    "bert-gelu-pytorch-tanh": bert(hidden_act="gelu_pytorch_tanh", num_hidden_layers=1) | dict(ffn_bias=-2.0),
     "bert-relu": bert(hidden_act="relu", num_hidden_layers=1),
     "bert-odd": bert(**ODD),
-    "bert-eps": bert(layer_norm_eps=1e-5, num_hidden_layers=1),
+    "bert-eps": bert(layer_norm_eps=1e-5, num_hidden_layers=1) | dict(embedding_scale=0.01),
     "bert-f16": bert() | dict(dtype=torch.float16),
     "bert-bf16": bert() | dict(dtype=torch.bfloat16),
     "bert-sharded": bert() | dict(store="shards"),
@@ -101,13 +102,15 @@ CASES = {
     "bert-gamma-beta": bert(num_hidden_layers=1) | dict(store="gamma-beta"),
     "vit-basic": vit(),
     "vit-no-qkv-bias": vit(qkv_bias=False),
-    "vit-gray-patch5": vit(num_channels=1, image_size=20, patch_size=5, layer_norm_eps=1e-6),
+    "vit-gray-patch5": vit(num_channels=1, image_size=20, patch_size=5, layer_norm_eps=1e-6)
+    | dict(embedding_scale=0.002),
     "vit-wide": vit(image_size=[12, 20]),
-    "vit-gelu-new": vit(hidden_act="gelu_new", num_hidden_layers=1),
+    "vit-gelu-new": vit(hidden_act="gelu_new", num_hidden_layers=1) | dict(ffn_bias=-2.0),
     "vit-relu": vit(hidden_act="relu", num_hidden_layers=1),
     "vit-bf16": vit() | dict(dtype=torch.bfloat16),
     "deit-basic": vit(D),
-    "deit-odd": vit(D, hidden_size=30, num_attention_heads=3, intermediate_size=70, num_hidden_layers=3, layer_norm_eps=1e-6),
+    "deit-odd": vit(D, hidden_size=30, num_attention_heads=3, intermediate_size=70, num_hidden_layers=3, layer_norm_eps=1e-6)
+    | dict(embedding_scale=0.002),
     "deit-distilled": vit(T),
     "deit-f16": vit(D) | dict(dtype=torch.float16),
 }
@@ -118,8 +121,12 @@ def seed_of(case):
     return int.from_bytes(hashlib.sha256(case.encode()).digest()[:4], "little")
 
 
-def randomize(model, generator):
-    """Draw weights of a size at which every layer changes the result; LayerNorms and biases are random too."""
+def randomize(model, generator, embedding_scale=1.0, ffn_bias=0.0):
+    """Draw weights of a size at which every layer changes the result; LayerNorms and biases are random too.
+
+    Small embeddings give the first LayerNorm a variance that its eps is not lost in;
+    FFN inputs around -2 are where the two forms of GELU differ most.
+    """
 
     def normal(p, std, mean=0.0):
         p.copy_(torch.randn(p.shape, generator=generator) * std + mean)
@@ -137,6 +144,10 @@ def randomize(model, generator):
                 normal(p, 1.0 / p[0].numel() ** 0.5)
             else:
                 normal(p, 0.2)
+            if "embeddings" in name and not norm:
+                p.mul_(embedding_scale)
+            if name.endswith(("intermediate.dense.bias", "fc1.bias")):
+                p.add_(ffn_bias)
 
 
 def sequences(vocab, positions, generator):
@@ -216,12 +227,27 @@ def run(model, inputs):
     return out, states
 
 
+def check_sensitive(case, model, inputs, logits):
+    """Make sure that a reader which ignored the case's activation or eps would be noticed."""
+    for key, default in (("hidden_act", "gelu"), ("layer_norm_eps", 1e-12)):
+        if CASES[case]["values"].get(key, default) == default:
+            continue
+        config = CASES[case]["config"](**CASES[case]["values"] | {key: default})
+        config._attn_implementation = "eager"
+        other = type(model)(config).eval()
+        other.load_state_dict(model.state_dict())
+        with torch.no_grad():
+            changed = (other(**inputs).logits - logits).abs().max() / logits.abs().max()
+        print(f"{case}: with {key} {default} the logits differ by {changed:.1e}")
+        assert changed > 3 * TOLERANCE, (case, key, changed)
+
+
 def write_case(case):
     spec, seed = CASES[case], seed_of(case)
     generator = torch.Generator().manual_seed(seed)
     config = spec["config"](**spec["values"])
     drawn = spec["model"](config).eval()
-    randomize(drawn, generator)
+    randomize(drawn, generator, spec.get("embedding_scale", 1.0), spec.get("ffn_bias", 0.0))
 
     folder = MODELS / case
     shutil.rmtree(folder, ignore_errors=True)
@@ -263,6 +289,7 @@ def write_case(case):
         inputs = dict(pixel_values=pixels)
         valid = [None] * 3
     out, states = run(model, inputs)
+    check_sensitive(case, model, inputs, out.logits)
     golden["logits"] = out.logits.tolist()
     for head in ("cls_logits", "distillation_logits"):
         if getattr(out, head, None) is not None:
