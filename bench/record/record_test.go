@@ -1,0 +1,116 @@
+package record
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"syscall"
+	"testing"
+
+	"optin/bench/measure"
+)
+
+func ptr[T any](v T) *T { return &v }
+
+func example() *Record {
+	return &Record{
+		Version: Version,
+		Name:    `a "quoted \ [1, 2]" name`,
+		Models:  []Model{{Name: "tiny", Heads: []int{4, 4}, Metrics: []Metric{{Name: "accuracy", Value: ptr(0.9), N: 10}}}},
+		Scores:  []Scores{{Model: "tiny", Sites: []Site{{Kind: Heads, Values: []float64{1e-30, -2.5, 3}}, {Kind: Neurons}}}},
+		Runs: []Run{{Model: "tiny", Keep: 0.5, Heads: []int{1, 2},
+			Timings: []Timing{{Kind: ModelOnly, Batch: 1, Speedup: &measure.Estimate{Value: 2, Low: 1.9, High: 2.1, Confidence: 0.95}}}}},
+	}
+}
+
+func TestSaveLoad(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "new", "folder", "record.json")
+	want := example()
+	for range 2 { // the second replaces the first
+		if err := Save(path, want); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{`"values": [1e-30, -2.5, 3]`, `"heads": [4, 4]`, `"std_err": null`} {
+		if !strings.Contains(string(text), line) {
+			t.Errorf("the file has no %s", line)
+		}
+	}
+	files, err := os.ReadDir(filepath.Dir(path))
+	if err != nil || len(files) != 1 {
+		t.Errorf("files left behind: %v %v", files, err)
+	}
+}
+
+func TestSaveKeepsOldFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "record.json")
+	if err := Save(path, example()); err != nil {
+		t.Fatal(err)
+	}
+	bad := example()
+	bad.Models[0].EncoderMACs = math.NaN()
+	if err := Save(path, bad); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("a NaN was saved: %v", err)
+	}
+	if _, err := Load(path); err != nil {
+		t.Errorf("the old record is gone: %v", err)
+	}
+}
+
+func TestLoadErrors(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"newer", `{"version": 99, "models": 3}`, "has version 99, this program reads up to 1: use a newer optin"},
+		{"foreign", `{"a": 1}`, "has no version"},
+		{"truncated", "{\"version\": 1,\n\"name\": ", "line 2: unexpected end of JSON input: the file is damaged"},
+		{"mistyped", "{\"version\": 1,\n\"runs\": {}}", "line 2: runs holds a object"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "record.json")
+			if err := os.WriteFile(path, []byte(c.text), 0o666); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Load(path)
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {
+				t.Errorf("got %v, want %s", err, c.want)
+			}
+		})
+	}
+	if _, err := Load(filepath.Join(t.TempDir(), "none.json")); err == nil || !strings.Contains(err.Error(), "run the experiment first") {
+		t.Errorf("missing: %v", err)
+	}
+}
+
+func TestWriteErrors(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	err := WriteFile(filepath.Join(file, "record.json"), nil)
+	if err == nil || !strings.Contains(err.Error(), "a file is where its folder should be") {
+		t.Errorf("got %v", err)
+	}
+	for cause, want := range map[error]string{
+		syscall.ENOSPC: "the disk is full",
+		syscall.EROFS:  "the file system is read-only",
+		syscall.EACCES: "make results/x writable, or set output",
+	} {
+		err := remedy("results/x/record.json", &os.PathError{Op: "write", Path: "p", Err: cause})
+		if !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "results/x/record.json") {
+			t.Errorf("%v: got %v", cause, err)
+		}
+	}
+}
