@@ -1,0 +1,50 @@
+package model
+
+import "optin/kernels"
+
+// Input is a batch of texts or images, on the host. Text is packed: the ids of
+// all sequences one after the other.
+type Input struct {
+	Seq *kernels.Sequences // what the encoder sees (for images: patches and special tokens)
+
+	IDs, Types, Positions []int32   // text: one entry per packed row
+	Pixels                []float32 // images: [B, channels*height*width]
+}
+
+// Examples is the number of sequences or images.
+func (in *Input) Examples() int { return in.Seq.Count() }
+
+// Text packs sequences of token ids with their segment ids.
+func Text(ids, types [][]int32) *Input {
+	in := &Input{}
+	lengths := make([]int, len(ids))
+	for i := range ids {
+		lengths[i] = len(ids[i])
+		in.IDs = append(in.IDs, ids[i]...)
+		in.Types = append(in.Types, types[i]...)
+		for t := range ids[i] {
+			in.Positions = append(in.Positions, int32(t))
+		}
+	}
+	in.Seq = kernels.NewSequences(lengths...)
+	return in
+}
+
+// Images packs images, given one after the other, for a vision model.
+func Images(c *Config, pixels []float32) *Input {
+	n := len(pixels) / (c.Channels * c.ImageHeight * c.ImageWidth)
+	lengths := make([]int, n)
+	for i := range lengths {
+		lengths[i] = c.Tokens()
+	}
+	return &Input{Seq: kernels.NewSequences(lengths...), Pixels: pixels}
+}
+
+// first uploads the packed row of every sequence's token at the given offset.
+func first(p *Pass, offset int32) *kernels.Tensor {
+	p.ints = p.ints[:0]
+	for b := range p.Seq.Count() {
+		p.ints = append(p.ints, p.Seq.Offsets[b]+offset)
+	}
+	return p.Ops.UploadInts(p.ints)
+}
