@@ -50,7 +50,7 @@ func OpenEncoder(dir string, t *Task, in Inputs) (*Encoder, error) {
 		if err != nil {
 			return nil, err
 		}
-		pre, err := picture.NewPreprocessor(cfg, in.Channels, in.Height, in.Width)
+		pre, err := picture.NewPreprocessor(cfg, in.Channels, in.Width, in.Height)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", dir, err)
 		}

@@ -78,30 +78,43 @@ func (n *tokenName) UnmarshalJSON(b []byte) error {
 
 // readConfig reads tokenizer_config.json; a folder without one has defaults.
 func readConfig(path string) (config, error) {
-	var c config
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return c, nil
+		return config{}, nil
 	}
 	if err != nil {
-		return c, err
+		return config{}, err
 	}
-	if err := json.Unmarshal(b, &c); err != nil {
+	c, err := parseSettings(b)
+	if err != nil {
 		return c, fmt.Errorf("%s: %w", path, err)
-	}
-	if name := strings.TrimSuffix(c.Class, "Fast"); name != "" && name != "BertTokenizer" && !wordPieceClasses[name] {
-		return c, fmt.Errorf("%s: tokenizer_class %s is not supported; only BERT's WordPiece is (BertTokenizer)", path, c.Class)
-	}
-	if c.Truncation != "" && c.Truncation != "left" && c.Truncation != "right" {
-		return c, fmt.Errorf("%s: truncation_side is %q, want left or right", path, c.Truncation)
 	}
 	return c, nil
 }
 
-// wordPieceClasses are the classes that do what BertTokenizer does.
-var wordPieceClasses = map[string]bool{
-	"DistilBertTokenizer": true, "ElectraTokenizer": true, "MobileBertTokenizer": true,
-	"PreTrainedTokenizer": true, "TokenizersBackend": true,
+// parseSettings reads tokenizer_config.json and refuses other tokenizers.
+func parseSettings(b []byte) (config, error) {
+	var c config
+	if err := json.Unmarshal(b, &c); err != nil {
+		return c, err
+	}
+	if !isWordPiece(c.Class) {
+		return c, fmt.Errorf("tokenizer_class %s is not supported; only BERT's WordPiece is (BertTokenizer)", c.Class)
+	}
+	if c.Truncation != "" && c.Truncation != "left" && c.Truncation != "right" {
+		return c, fmt.Errorf("truncation_side is %q, want left or right", c.Truncation)
+	}
+	return c, nil
+}
+
+// isWordPiece reports whether a class does what BertTokenizer does.
+func isWordPiece(class string) bool {
+	switch strings.TrimSuffix(class, "Fast") {
+	case "", "BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer",
+		"PreTrainedTokenizer", "TokenizersBackend": // the last two name no model
+		return true
+	}
+	return false
 }
 
 // options returns what the config says, over the flags given.
@@ -209,6 +222,10 @@ func loadJSON(path string, cfg config) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parseJSON(b, cfg)
+}
+
+func parseJSON(b []byte, cfg config) (*Tokenizer, error) {
 	var d document
 	if err := json.Unmarshal(b, &d); err != nil {
 		// A vocabulary that is a list, as Unigram has, fails here too.
@@ -231,8 +248,11 @@ func loadJSON(path string, cfg config) (*Tokenizer, error) {
 		return nil, err
 	}
 	opt.Unknown, opt.WordLimit = d.Model.Unknown, d.Model.WordLimit
-	if d.Model.Prefix != nil {
-		opt.Prefix = *d.Model.Prefix
+	if p := d.Model.Prefix; p != nil {
+		if *p == "" {
+			return nil, errors.New("an empty continuing_subword_prefix is not supported")
+		}
+		opt.Prefix = *p
 	}
 	opt.Added = d.Added
 	if opt.Added == nil {

@@ -157,7 +157,9 @@ func (t *Tokenizer) Encode(text string, maxLength int) (Encoding, error) {
 }
 
 // EncodePair returns the ids of two texts, at most maxLength of them with the
-// special tokens, the longer text truncated first; 0 means no limit.
+// special tokens, the longer text truncated first; 0 means no limit. An empty
+// second text still makes a pair, as in a batch of Hugging Face's tokenizer
+// (called with one pair, that one drops an empty second text).
 func (t *Tokenizer) EncodePair(text, pair string, maxLength int) (Encoding, error) {
 	s := t.scratch.Get().(*scratch)
 	defer t.scratch.Put(s)

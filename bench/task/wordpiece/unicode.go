@@ -1,7 +1,6 @@
 package wordpiece
 
 import (
-	"sort"
 	"unicode"
 
 	"golang.org/x/text/unicode/norm"
@@ -12,8 +11,16 @@ type span struct{ first, last rune }
 
 // within reports whether r lies in one of the ordered spans.
 func within(spans []span, r rune) bool {
-	i := sort.Search(len(spans), func(i int) bool { return spans[i].last >= r })
-	return i < len(spans) && spans[i].first <= r
+	low, high := 0, len(spans)
+	for low < high {
+		mid := (low + high) / 2
+		if spans[mid].last < r {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	return low < len(spans) && spans[low].first <= r
 }
 
 // isRemoved reports whether cleaning drops r.
