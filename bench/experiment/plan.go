@@ -1,0 +1,106 @@
+// Package experiment turns an experiment file into runs.
+package experiment
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Plan is an experiment file that was read and found to make sense. [WriteKeys]
+// says what may stand in one.
+type Plan struct {
+	File      string   // where it came from, for messages
+	Text      string   // as it was read
+	Overrides []string // key=value, applied last
+
+	Name    string
+	Seed    uint64
+	Device  string
+	Threads int
+	Output  string
+
+	runs []Run
+}
+
+// Run is one point of the grid that a plan spans: every key has one value.
+type Run struct {
+	Model    Model
+	Task     Task
+	Score    Score
+	Search   Search
+	Rebuild  Rebuild
+	Measure  Measure
+	Evaluate Evaluate
+
+	// Variant names the values of the keys that differ between the plan's runs
+	// and have no column of their own in a record, as "lambda=0.1 samples=32".
+	Variant string
+}
+
+// LoadPlan reads an experiment file. Each override is a key and a value such as
+// "score.samples=32", in the syntax of the file save that text needs no quotes,
+// and wins over the file and its targets.
+func LoadPlan(path string, overrides ...string) (*Plan, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("experiment: %w", err)
+	}
+	return ParsePlan(path, text, overrides...)
+}
+
+// ParsePlan reads the text of an experiment file. The error names every key that
+// is unknown, mistyped or out of range, each on a line with file and line.
+func ParsePlan(file string, text []byte, overrides ...string) (*Plan, error) {
+	p := &Plan{File: file, Text: string(text), Overrides: overrides}
+	src, err := readSource(file, text, overrides)
+	if err != nil {
+		return nil, err
+	}
+	p.fill(src)
+	if err := src.err(); err != nil {
+		return nil, err
+	}
+	if p.Name == "" {
+		base := filepath.Base(file)
+		p.Name = strings.TrimSuffix(base, filepath.Ext(base))
+	}
+	if p.Output == "" {
+		p.Output = filepath.Join("results", p.Name)
+	}
+	for _, settings := range src.targets {
+		runs := expand(src, settings, p.Seed)
+		if err := src.err(); err != nil {
+			return nil, err
+		}
+		p.runs = append(p.runs, runs...)
+		if len(p.runs) > maxRuns {
+			return nil, tooManyRuns(file, len(p.runs))
+		}
+	}
+	p.runs = distinct(p.runs)
+	return p, nil
+}
+
+// fill sets the keys that hold for the whole file.
+func (p *Plan) fill(src *source) {
+	for _, k := range p.keys() {
+		value := k.standard
+		if e, ok := src.top[k.path()]; ok {
+			values := k.values(src, e)
+			if len(values) > 1 {
+				src.fail(e, "%s takes one value for the whole file: run it again for another, or put the list at a key of a table", k.path())
+			}
+			if len(values) == 0 {
+				continue
+			}
+			value = values[0]
+		}
+		k.set(value)
+	}
+}
+
+// Expand returns the runs of the grid. Keys that a method does not read are at
+// their defaults, and runs that differ in nothing else are there once.
+func (p *Plan) Expand() []Run { return append([]Run(nil), p.runs...) }

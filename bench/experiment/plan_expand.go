@@ -1,0 +1,114 @@
+package experiment
+
+import (
+	"fmt"
+	"strings"
+)
+
+// maxRuns is how many runs one file may ask for: more is a slip.
+const maxRuns = 10_000
+
+func tooManyRuns(file string, n int) error {
+	return fmt.Errorf("%s: the lists span %d runs or more, want at most %d: shorten one", file, n, maxRuns)
+}
+
+// expand returns the grid that the settings of one target span.
+func expand(src *source, set settings, seed uint64) []Run {
+	keys := new(Run).keys(seed)
+	choices := make([][]any, len(keys)) // none where the key is absent
+	total := 1
+	for i, k := range keys {
+		if e, ok := set[k.path()]; ok {
+			choices[i] = k.values(src, e)
+			total = min(total*max(1, len(choices[i])), maxRuns+1)
+		} else if k.required() {
+			src.fail(entry{where: src.file}, "%s is missing: it is the %s, such as %s", k.path(), k.doc, k.example())
+		}
+	}
+	if total > maxRuns {
+		src.faults = append(src.faults, tooManyRuns(src.file, total))
+	}
+	if src.err() != nil {
+		return nil
+	}
+	var runs []Run
+	chosen := make([]int, len(keys)) // an odometer, the last key fastest
+	for {
+		run := choose(choices, chosen, seed)
+		if err := run.check(); err != nil {
+			src.faults = append(src.faults, fmt.Errorf("%s: %w", src.file, err))
+			return nil
+		}
+		runs = append(runs, run)
+		i := len(chosen) - 1
+		for ; i >= 0; i-- {
+			if chosen[i]++; chosen[i] < len(choices[i]) {
+				break
+			}
+			chosen[i] = 0
+		}
+		if i < 0 {
+			return runs
+		}
+	}
+}
+
+// choose makes the run of one choice for each key. Keys that the run's method
+// does not read are at their defaults, so that runs that do the same are equal.
+func choose(choices [][]any, chosen []int, seed uint64) Run {
+	var run Run
+	keys := run.keys(seed)
+	pick := func(i int, mode string) any {
+		if len(choices[i]) > 0 {
+			return choices[i][chosen[i]]
+		}
+		return keys[i].fallback(mode)
+	}
+	for i, k := range keys { // what others depend on
+		if k.dst == any(&run.Score.Method) || k.dst == any(&run.Score.Mode) {
+			k.set(pick(i, Correct))
+		}
+	}
+	method, mode := run.Score.Method, run.Score.Mode
+	var variant []string
+	for i, k := range keys {
+		if !k.readBy(method) {
+			k.set(k.standard)
+			continue
+		}
+		k.set(pick(i, mode))
+		if len(choices[i]) > 1 && !k.hasColumn {
+			variant = append(variant, k.name+"="+strings.Trim(literal(k.get()), `"`))
+		}
+	}
+	run.Variant = strings.Join(variant, " ")
+	return run
+}
+
+// check looks at keys that must fit each other.
+func (r *Run) check() error {
+	s := r.Score
+	switch {
+	case s.TokenFile != "" && s.MDTokens == 0:
+		return fmt.Errorf("score.token_file says which tokens md compares, but score.md_tokens is 0, all of them: set md_tokens, or leave out token_file")
+	case s.MDPadding && s.MDTokens == 0:
+		return fmt.Errorf("score.md_padding is for the tokens drawn by score.md_tokens, which is 0, all valid ones: set md_tokens, or md_padding = false")
+	case s.Loss == "kd" && s.Lambda == 0:
+		return fmt.Errorf("score.loss is \"kd\" and its weight score.lambda is 0, so every score would be 0: set lambda above 0")
+	}
+	return nil
+}
+
+// distinct drops runs that are there already.
+func distinct(runs []Run) []Run {
+	seen := map[string]bool{}
+	var out []Run
+	for _, r := range runs {
+		text := r.canonical(allTables...)
+		if !seen[text] {
+			seen[text] = true
+			out = append(out, r)
+		}
+	}
+	return out
+}

@@ -1,0 +1,87 @@
+package experiment
+
+// The scoring methods.
+const (
+	Trajectory = "trajectory"
+	Magnitude  = "magnitude"
+	Activation = "activation"
+	Random     = "random"
+)
+
+// The modes: our reading of the paper, or what its released code does.
+const (
+	Correct         = "correct"
+	Reference       = "reference"        // the code for language models
+	ReferenceVision = "reference-vision" // the code for vision models
+)
+
+// keys are those of scoring as such.
+func (s *Score) keys(seed uint64) []key {
+	const t = "score"
+	return []key{
+		option(&s.Method, t, "method", Trajectory, oneOf(Trajectory, Magnitude, Activation, Random)).column().
+			about("how units are scored: loss along the trajectory, or a baseline: size of the weights, size of the activations, chance"),
+		option(&s.Mode, t, "mode", Correct, oneOf(Correct, Reference, ReferenceVision)).only(Trajectory).
+			about("defaults of the keys below that have another one in the method's released code, for language or for vision"),
+		option(&s.Estimate, t, "estimate", "exact", oneOf("exact")).only(Trajectory).
+			about("how closely: \"exact\" masks every unit by itself"),
+		option(&s.Samples, t, "samples", 64, atLeast(1, 64)).only(Trajectory, Activation).
+			about("calibration examples, from the training split"),
+		option(&s.Seed, t, "seed", seed, anySeed()).absent("the file's seed").only(Trajectory, Activation).column().
+			about("draws the calibration examples, and the tokens of md_tokens"),
+		option(&s.RandomSeed, t, "random_seed", seed, anySeed()).absent("the file's seed").only(Random).column().
+			about("seed of the method random; a list gives its spread"),
+		option(&s.Loss, t, "loss", "both", oneOf("both", "md", "kd")).only(Trajectory).
+			about("manifold distillation along the trajectory (md), distillation of the logits (kd), or both"),
+		option(&s.Lambda, t, "lambda", 0.1, atLeast(0.0, 0.1)).only(Trajectory).inReference(10, 100).
+			about("weight of kd beside md"),
+		option(&s.Balance, t, "balance", "mean", oneOf("mean", "none")).only(Trajectory).inReference("none", "none").
+			about("how kd is brought to the size of md: mean scales it once so that its mean over all units is that of md"),
+		option(&s.Tau, t, "tau", 4, above(0, 4)).only(Trajectory).
+			about("temperature of kd"),
+		option(&s.Depth, t, "depth", 0, atLeast(0, 4)).absent("0, all").only(Trajectory).
+			about("later blocks that md adds up"),
+		option(&s.Group, t, "group", 0, atLeast(0, 32)).absent("0, all in one").only(Trajectory).inReference(128, 32).
+			about("examples that share one Gram matrix"),
+	}
+}
+
+// switches are where the method's released code departs from its paper. Mode
+// reference turns them all; each can be set by itself.
+func (s *Score) switches() []key {
+	const t = "score"
+	list := []key{
+		option(&s.Tap, t, "tap", "block", oneOf("block", "ffn")).inReference("ffn", "block").
+			about("where md compares: the output of a block, or of its second linear layer before residual and LayerNorm"),
+		option(&s.MDReduce, t, "md_reduce", "sum", oneOf("sum", "mean")).
+			about("how md adds up: mean divides it by the square of the number of tokens"),
+		option(&s.MDTokens, t, "md_tokens", 0, atLeast(0, 768)).absent("0, all").inReference(768, 768).
+			about("tokens of a group that md compares, drawn at random"),
+		option(&s.MDPadding, t, "md_padding", false, onOff()).inReference(true, true).
+			about("padding may be among md_tokens"),
+		option(&s.TokenFile, t, "token_file", "", anyText("tokens.txt")).absent("none").
+			about("file with the indices of md_tokens, so that two programs compare the same ones"),
+		option(&s.TauDivides, t, "tau_divides", true, onOff()).inReference(false, false).
+			about("logits are divided by tau; false only multiplies kd by its square"),
+		option(&s.KLFactor, t, "kl_factor", "one", oneOf("one", "unit", "running")).inReference("unit", "unit").
+			about("what kd is multiplied by: 1, a power of ten that brings each unit's near its md, or the running mean of those powers"),
+		option(&s.RegressionKL, t, "regression_kl", "squared", oneOf("squared", "zero")).inReference("zero", "zero").
+			about("kd of a model with one output: squared difference, or nothing"),
+		option(&s.CumulativeLastHead, t, "cumulative_last_head", false, onOff()).inReference(true, true).
+			about("the last head of every earlier layer stays masked"),
+		option(&s.IndexWeights, t, "index_weights", false, onOff()).inReference(true, false).
+			about("scores are multiplied by a weight that falls with the unit's index: heads 10 to 1, neurons 100 to 1"),
+		option(&s.LastLayerWeight, t, "last_layer_weight", 1, atLeast(0.0, 0.5)).inReference(0.5, 1).
+			about("multiplies the last layer's scores"),
+		option(&s.LastLayerNeuronWeight, t, "last_layer_neuron_weight", 1, atLeast(0.0, 0.5)).inReference(1, 1e-4).
+			about("multiplies the last layer's neuron scores, besides last_layer_weight"),
+		option(&s.HeadWeight, t, "head_weight", 1, atLeast(0.0, 0.5)).inReference(0.5, 0.5).
+			about("multiplies head scores"),
+		option(&s.NeuronWeight, t, "neuron_weight", 1, atLeast(0.0, 0.5)).inReference(1, 1).
+			about("multiplies neuron scores"),
+	}
+	for i := range list {
+		list[i] = list[i].only(Trajectory)
+	}
+	return list
+}

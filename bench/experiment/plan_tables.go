@@ -1,0 +1,104 @@
+package experiment
+
+import "optin/bench/task"
+
+// The tables of an experiment file, as one run sees them. What a key means, its
+// default and its range are in one place only: the method keys of its table.
+
+// Model is the table [model].
+type Model struct {
+	Path string
+}
+
+// Task is the table [task]; it converts to [task.Config].
+type Task struct {
+	Name       string
+	Path       string
+	MaxLength  int
+	Metrics    []string
+	Labels     []string
+	Format     string
+	Train      string
+	Dev        string
+	Test       string
+	Text       string
+	TextPair   string
+	Label      string
+	NoHeader   bool
+	Regression bool
+}
+
+// Config is the table as package task takes it.
+func (t Task) Config() task.Config { return task.Config(t) }
+
+// Score is the table [score].
+type Score struct {
+	Method   string
+	Mode     string
+	Estimate string
+
+	Samples    int
+	Seed       uint64
+	RandomSeed uint64
+
+	Loss    string
+	Lambda  float64
+	Balance string
+	Tau     float64
+	Depth   int
+	Group   int
+
+	Tap                   string
+	MDReduce              string
+	MDTokens              int
+	MDPadding             bool
+	TokenFile             string
+	TauDivides            bool
+	KLFactor              string
+	RegressionKL          string
+	CumulativeLastHead    bool
+	IndexWeights          bool
+	LastLayerWeight       float64
+	LastLayerNeuronWeight float64
+	HeadWeight            float64
+	NeuronWeight          float64
+}
+
+// Draw is the seed that tells runs of the same method apart: RandomSeed for the
+// method random, else Seed.
+func (s Score) Draw() uint64 {
+	if s.Method == Random {
+		return s.RandomSeed
+	}
+	return s.Seed
+}
+
+// Search is the table [search].
+type Search struct {
+	Method     string
+	Constraint string
+	Total      string
+	Keep       float64
+	MinHeads   int
+	MinNeurons int
+	SeqLen     float64
+}
+
+// Rebuild is the table [rebuild].
+type Rebuild struct {
+	Method string
+}
+
+// Measure is the table [measure].
+type Measure struct {
+	Batch    []int
+	Samples  int
+	MinTime  float64
+	EndToEnd bool
+}
+
+// Evaluate is the table [evaluate].
+type Evaluate struct {
+	Split string
+	Limit int
+}
