@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Write what the WordPiece tokenizer is checked against, and the Unicode tables it uses.
 
+    golden_tokenizer.py                both, where they belong
     golden_tokenizer.py golden [--out FILE.gz] [--vocab vocab.txt] [--seed 1]
     golden_tokenizer.py tables [--out tables.go]
 
@@ -359,14 +360,14 @@ def write_golden(path, vocab_path, seed):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["golden", "tables"])
-    parser.add_argument("--out")
+    parser.add_argument("what", nargs="?", choices=["golden", "tables"])
+    parser.add_argument("--out", help="another file; name golden or tables with it")
     parser.add_argument("--vocab", help="another vocabulary, whose golden is not for committing")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    if args.what == "tables":
+    if args.what != "golden":
         write_tables(args.out or os.path.join(PACKAGE, "tables.go"))
-    else:
+    if args.what != "tables":
         write_golden(args.out or os.path.join(PACKAGE, "testdata", "golden.jsonl.gz"), args.vocab, args.seed)
 
 

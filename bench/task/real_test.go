@@ -3,6 +3,7 @@ package task
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -82,5 +83,48 @@ func TestRealCIFAR(t *testing.T) {
 	}
 	if d.Len() != 846 {
 		t.Errorf("%d pictures, want 846", d.Len())
+	}
+}
+
+// TestRealImageNet reads a few real pictures as class folders, which are
+// links, through the preprocessing of a DeiT.
+func TestRealImageNet(t *testing.T) {
+	source := needFile(t, shared+"/imagenet-sample/images")
+	files, err := filepath.Glob(filepath.Join(source, "*.jpg"))
+	if err != nil || len(files) != 50 {
+		t.Fatalf("%d pictures, want 50 (%v)", len(files), err)
+	}
+	dir := t.TempDir()
+	for _, f := range files {
+		wnid, _, _ := strings.Cut(filepath.Base(f), "_")
+		class := filepath.Join(dir, "val", wnid)
+		if err := os.MkdirAll(class, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		from, err := filepath.Abs(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(from, filepath.Join(class, "1.JPEG")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	task := open(t, Config{Name: "imagenet", Path: dir})
+	model := writeFiles(t, map[string]string{"preprocessor_config.json": `{"do_center_crop": true, "crop_size": 224,
+		"size": 256, "resample": 3, "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}`})
+	e, err := OpenEncoder(model, task, Inputs{Kind: Picture, Outputs: task.Labels, Channels: 3, Height: 224, Width: 224})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := load(t, task, Test)
+	for i := range d.Len() {
+		ex, err := d.Example(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, err := e.Encode(ex)
+		if err != nil || len(in.Pixels) != 3*224*224 || in.Label != i {
+			t.Fatalf("picture %d: %d values, label %d, %v", i, len(in.Pixels), in.Label, err)
+		}
 	}
 }
