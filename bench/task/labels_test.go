@@ -55,3 +55,41 @@ func TestMapLabels(t *testing.T) {
 	_, err = Open(Config{})
 	wantError(t, err, "no name given")
 }
+
+// TestAccumulator has a model that numbers the labels the other way round:
+// figures must not depend on that.
+func TestAccumulator(t *testing.T) {
+	mrpc := open(t, Config{Name: "mrpc"})
+	var values [2]float64
+	for k, outputs := range [][]string{{"not_equivalent", "equivalent"}, {"equivalent", "not_equivalent"}} {
+		a, err := mrpc.Accumulator(outputs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := mrpc.MapLabels(outputs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 10 { // of 5 positive 2 are found, of 5 negative none
+			logits := make([]float32, 2)
+			guess := 1
+			if i == 0 || i == 6 || i == 8 {
+				guess = 0
+			}
+			logits[m[guess]] = 1
+			if err := a.Add(logits, m[1-i%2]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := a.Results()
+		if r[0].Name != "accuracy" || r[1].Name != "f1" {
+			t.Fatalf("metrics %v", r)
+		}
+		values[k] = r[1].Value
+	}
+	if values[0] != values[1] || values[0] != 2*2.0/(5+7) {
+		t.Errorf("F1 %v, want %v", values, 2*2.0/(5+7))
+	}
+	_, err := mrpc.Accumulator([]string{"a", "b"})
+	wantError(t, err, "not_equivalent")
+}

@@ -55,12 +55,21 @@ func (t *Task) Load(split string) (*Dataset, error) {
 }
 
 // Accumulator returns an empty accumulator of the task's metrics for a model
-// with so many outputs; for a regression the number does not matter.
-func (t *Task) Accumulator(outputs int) (*metric.Accumulator, error) {
-	if t.Regression {
-		outputs = 0
+// whose outputs have the given names (see MapLabels). Of a task with two
+// labels F1 is that of the second, wherever the model has it.
+func (t *Task) Accumulator(outputs []string) (*metric.Accumulator, error) {
+	labels, err := t.MapLabels(outputs)
+	if err != nil {
+		return nil, err
 	}
-	return metric.New(t.Metrics, outputs)
+	if t.Regression {
+		return metric.New(t.Metrics, 0)
+	}
+	a, err := metric.New(t.Metrics, len(outputs))
+	if err == nil && len(labels) == 2 {
+		a.SetPositive(labels[1])
+	}
+	return a, err
 }
 
 // opener makes a task of a config.

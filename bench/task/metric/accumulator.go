@@ -37,6 +37,10 @@ func New(names []string, classes int) (*Accumulator, error) {
 	return &Accumulator{names: slices.Clone(names), classes: classes, counts: newConfusion(classes)}, nil
 }
 
+// SetPositive names the class whose F1 is meant. Without it that is class 1 of
+// two, and the mean over the classes where there are more.
+func (a *Accumulator) SetPositive(class int) { a.counts.positive = class }
+
 // Add takes the logits of one example and its class. The class predicted is
 // the first of the largest logits.
 func (a *Accumulator) Add(logits []float32, label int) error {

@@ -13,11 +13,18 @@ type confusion struct {
 	hits    []int          // of them right
 	correct int
 	n       int
+
+	positive int // the class whose F1 is meant; -1 for the mean over classes
 }
 
 func newConfusion(classes int) confusion {
+	positive := -1
+	if classes == 2 {
+		positive = 1
+	}
 	return confusion{
-		cells: map[[2]int]int{}, labels: make([]int, classes), guesses: make([]int, classes), hits: make([]int, classes),
+		positive: positive,
+		cells:    map[[2]int]int{}, labels: make([]int, classes), guesses: make([]int, classes), hits: make([]int, classes),
 	}
 }
 
@@ -38,12 +45,12 @@ func (c *confusion) merge(d confusion) {
 	}
 }
 
-// f1 is 2·hits/(labels+guesses) of class 1 where there are two classes, else
-// its mean over the classes that occur as a label or a guess. A class that
+// f1 is 2·hits/(labels+guesses) of the positive class, or where
+// none is, its mean over the classes that occur as a label or a guess. A class that
 // occurs as neither has no F1.
 func (c *confusion) f1() float64 {
-	if len(c.labels) == 2 {
-		f, _ := c.f1Of(1)
+	if c.positive >= 0 {
+		f, _ := c.f1Of(c.positive)
 		return f
 	}
 	sum, classes := 0.0, 0

@@ -5,7 +5,7 @@ import "fmt"
 // The names of the metrics.
 const (
 	Accuracy = "accuracy"
-	F1       = "f1"       // of class 1 where there are two classes, else the mean over classes
+	F1       = "f1"       // of the positive class of two, else the mean over classes
 	Matthews = "matthews" // correlation of the confusion matrix, any number of classes
 	Pearson  = "pearson"
 	Spearman = "spearman"
