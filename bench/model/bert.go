@@ -20,7 +20,7 @@ type bert struct {
 
 func newBERT(c *Config, p *Params) (Model, error) {
 	b := binder{params: p}
-	m := &bert{cfg: c, params: p}
+	m := &bert{cfg: c}
 	m.words = b.matrix("bert.embeddings.word_embeddings.weight", c.Vocab, c.Hidden)
 	m.positions = b.matrix("bert.embeddings.position_embeddings.weight", c.Positions, c.Hidden)
 	m.types = b.matrix("bert.embeddings.token_type_embeddings.weight", c.TypeVocab, c.Hidden)
@@ -33,6 +33,7 @@ func newBERT(c *Config, p *Params) (Model, error) {
 		output: "attention.output.dense", norm1: "attention.output.LayerNorm",
 		up: "intermediate.dense", down: "output.dense", norm2: "output.LayerNorm",
 	}, false)
+	m.params = b.bound()
 	return m, b.err
 }
 

@@ -87,7 +87,7 @@ func (b *block) attention(p *Pass, x *kernels.Tensor) (sum, residual, context *k
 		v := p.Ops.Linear(in, b.v.w, kernels.Epilogue{Bias: b.v.b})
 		context = p.Ops.Attention(q, k, v, kernels.AttentionSpec{
 			Heads: b.heads, Scale: 1 / math.Sqrt(float64(b.headSize)),
-			Q: p.Seq, K: p.Seq, HeadMask: p.mask(b.headSite),
+			Q: p.Seq, K: p.Seq, HeadMask: p.mask(b.headSite), KeyBias: p.KeyBias,
 		})
 	} else {
 		context = p.Ops.New(kernels.F32, x.Rows, 0)

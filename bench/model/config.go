@@ -263,8 +263,8 @@ func (k *keys) labels(c *Config) {
 	}
 }
 
-// resized is c with other units per layer, as config.json will say it.
-func (c *Config) resized(heads, neurons []int) (*Config, error) {
+// Resized is c with other units per layer, as config.json will say it.
+func (c *Config) Resized(heads, neurons []int) (*Config, error) {
 	d := *c
 	d.HeadsPerLayer, d.NeuronsPerLayer = heads, neurons
 	d.raw = maps.Clone(c.raw)

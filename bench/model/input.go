@@ -1,6 +1,11 @@
 package model
 
-import "optin/kernels"
+import (
+	"math"
+	"slices"
+
+	"optin/kernels"
+)
 
 // Input is a batch of texts or images, on the host. Text is packed: the ids of
 // all sequences one after the other.
@@ -9,6 +14,10 @@ type Input struct {
 
 	IDs, Types, Positions []int32   // text: one entry per packed row
 	Pixels                []float32 // images: [B, channels*height*width]
+
+	// KeyBias is added to every attention score of a row as a key: -Inf hides
+	// it. nil, the rule: every row is seen.
+	KeyBias []float32
 }
 
 // Examples is the number of sequences or images.
@@ -27,6 +36,30 @@ func Text(ids, types [][]int32) *Input {
 		}
 	}
 	in.Seq = kernels.NewSequences(lengths...)
+	return in
+}
+
+// PaddedText is Text with every sequence filled up to the longest by hidden
+// tokens of the given id, as programs without packing run it. Its only use is
+// to repeat what they measure on padding.
+func PaddedText(ids, types [][]int32, pad int32) *Input {
+	longest := 0
+	for _, s := range ids {
+		longest = max(longest, len(s))
+	}
+	padded, segments := make([][]int32, len(ids)), make([][]int32, len(ids))
+	var bias []float32
+	for i, s := range ids {
+		padded[i], segments[i] = slices.Clone(s), slices.Clone(types[i])
+		bias = append(bias, make([]float32, len(s))...)
+		for len(padded[i]) < longest {
+			padded[i] = append(padded[i], pad)
+			segments[i] = append(segments[i], 0)
+			bias = append(bias, float32(math.Inf(-1)))
+		}
+	}
+	in := Text(padded, segments)
+	in.KeyBias = bias
 	return in
 }
 

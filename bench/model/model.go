@@ -29,6 +29,8 @@ type Model interface {
 	// Head turns the output of the last block into logits [V*B, labels].
 	Head(p *Pass, x *kernels.Tensor) *kernels.Tensor
 
+	// LayerValues is the number of parameters of block l.
+	LayerValues(l int) int64
 	// Extra is the multiply-accumulates outside the blocks for one sequence or
 	// image: patch embedding, pooler, classifier.
 	Extra() int64
@@ -68,13 +70,30 @@ const (
 // Pass is what one run through a model needs beside the hidden state. It
 // belongs to one worker.
 type Pass struct {
-	Ops   kernels.Ops
-	Seq   *kernels.Sequences
-	Masks []*kernels.Tensor // per site [V, units], nil: no mask; nil slice: none at all
-	Tap   Tap
+	Ops     kernels.Ops
+	Seq     *kernels.Sequences
+	KeyBias *kernels.Tensor   // of Input.KeyBias
+	Masks   []*kernels.Tensor // per site [V, units], nil: no mask; nil slice: none at all
+	Tap     Tap
 
 	kept [2]*kernels.Tensor // reused, so that a steady state allocates nothing
 	ints []int32
+}
+
+// NewPass is a dense pass over a batch. What it uploads lives as long as the
+// present scope of ops.
+func NewPass(ops kernels.Ops, in *Input) *Pass {
+	p := &Pass{Ops: ops, Seq: in.Seq}
+	p.Begin(in)
+	return p
+}
+
+// Begin makes p ready for a batch of the same sequences in a new scope.
+func (p *Pass) Begin(in *Input) {
+	p.KeyBias = nil
+	if in.KeyBias != nil {
+		p.KeyBias = p.Ops.Upload(len(in.KeyBias), 1, in.KeyBias)
+	}
 }
 
 func (p *Pass) mask(site int) *kernels.Tensor {

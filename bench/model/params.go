@@ -108,8 +108,12 @@ func elements(shape []int) int {
 // remembers the first thing that was wrong.
 type binder struct {
 	params *Params
+	used   []*Param
 	err    error
 }
+
+// bound are the parameters that were taken; a checkpoint may hold others.
+func (b *binder) bound() *Params { return NewParams(b.params.Origin, b.used...) }
 
 func (b *binder) tensor(name string, shape []int, rows, cols int) *kernels.Weight {
 	p := b.params.Get(name)
@@ -126,6 +130,7 @@ func (b *binder) tensor(name string, shape []int, rows, cols int) *kernels.Weigh
 			Remedy:  "check that config.json belongs to these weights"}
 		return nil
 	}
+	b.used = append(b.used, p)
 	return kernels.NewWeight(name, rows, cols, p.Read)
 }
 
@@ -212,6 +217,19 @@ func producers(bias bool, linears ...string) []string {
 		}
 	}
 	return names
+}
+
+// LayerValues is the number of parameters of block l.
+func (e *encoder) LayerValues(l int) int64 {
+	b := &e.blocks[l]
+	var n int
+	for _, w := range []*kernels.Weight{b.q.w, b.q.b, b.k.w, b.k.b, b.v.w, b.v.b, b.o.w, b.o.b, b.up.w, b.up.b,
+		b.down.w, b.down.b, b.norm1.gamma, b.norm1.beta, b.norm2.gamma, b.norm2.beta} {
+		if w != nil {
+			n += w.Len()
+		}
+	}
+	return int64(n)
 }
 
 // Consumer is the weight whose columns belong to the units of site s.

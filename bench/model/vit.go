@@ -20,7 +20,7 @@ type vit struct {
 
 func newViT(c *Config, p *Params) (Model, error) {
 	b := binder{params: p}
-	m := &vit{cfg: c, params: p}
+	m := &vit{cfg: c}
 	root := c.ModelType + "."
 	area := c.Channels * c.Patch * c.Patch
 	m.patches.w = b.tensor(root+"embeddings.patch_embeddings.projection.weight",
@@ -47,6 +47,7 @@ func newViT(c *Config, p *Params) (Model, error) {
 		output: "attention.output.dense", norm1: "layernorm_before",
 		up: "intermediate.dense", down: "output.dense", norm2: "layernorm_after",
 	}, true)
+	m.params = b.bound()
 	return m, b.err
 }
 

@@ -1,0 +1,100 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"optin/bench/model/checkpoint"
+)
+
+// companions are the files beside the weights that belong to a model whatever
+// its size.
+func companions() []string {
+	return []string{"vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+		"added_tokens.json", "preprocessor_config.json"}
+}
+
+// Save writes m as a Hugging Face directory: config.json, model.safetensors in
+// the types it was read in, and the tokenizer's and preprocessor's files of the
+// directory it came from. Files appear whole or not at all; the weights come
+// before config.json, so that a directory with a config.json is complete.
+func Save(m Model, dir, from string, metadata map[string]string) error {
+	if same(dir, from) {
+		return fmt.Errorf("%s: is the model that is read; choose another folder to write to", dir)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("cannot make the model folder: %w", err)
+	}
+	var sources []checkpoint.Source
+	for _, name := range m.Params().Names() {
+		p := m.Params().Get(name)
+		sources = append(sources, checkpoint.Source{Name: p.Name, DType: p.DType, Shape: p.Shape, Float32: p.Read})
+	}
+	if err := os.Remove(filepath.Join(dir, ConfigFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := checkpoint.Write(filepath.Join(dir, checkpoint.SafetensorsFile), sources, metadata); err != nil {
+		return err
+	}
+	for _, name := range companions() {
+		if err := copyFile(filepath.Join(dir, name), filepath.Join(from, name)); err != nil {
+			return err
+		}
+	}
+	text, err := m.Config().JSON()
+	if err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(dir, ConfigFile), func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	})
+}
+
+func same(a, b string) bool {
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && os.SameFile(x, y)
+}
+
+// copyFile copies from to path; a file that is not there is no error.
+func copyFile(path, from string) error {
+	src, err := os.Open(from)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	return writeFile(path, func(w io.Writer) error {
+		_, err := io.Copy(w, src)
+		return err
+	})
+}
+
+// writeFile writes path through a temporary name.
+func writeFile(path string, fill func(io.Writer) error) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	err = fill(f)
+	if err == nil {
+		err = f.Chmod(0o644)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	return err
+}
