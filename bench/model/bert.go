@@ -10,8 +10,7 @@ import (
 // transformers computes it.
 type bert struct {
 	encoder
-	cfg                *Config
-	params             *Params
+	bound
 	words, positions   *kernels.Weight
 	types              *kernels.Weight
 	norm               norm
@@ -20,7 +19,7 @@ type bert struct {
 
 func newBERT(c *Config, p *Params) (Model, error) {
 	b := binder{params: p}
-	m := &bert{cfg: c}
+	m := &bert{}
 	m.words = b.matrix("bert.embeddings.word_embeddings.weight", c.Vocab, c.Hidden)
 	m.positions = b.matrix("bert.embeddings.position_embeddings.weight", c.Positions, c.Hidden)
 	m.types = b.matrix("bert.embeddings.token_type_embeddings.weight", c.TypeVocab, c.Hidden)
@@ -33,12 +32,9 @@ func newBERT(c *Config, p *Params) (Model, error) {
 		output: "attention.output.dense", norm1: "attention.output.LayerNorm",
 		up: "intermediate.dense", down: "output.dense", norm2: "output.LayerNorm",
 	}, false)
-	m.params = b.bound()
+	m.bound = b.bound(c)
 	return m, b.err
 }
-
-func (m *bert) Config() *Config { return m.cfg }
-func (m *bert) Params() *Params { return m.params }
 
 func (m *bert) Embed(p *Pass, in *Input) *kernels.Tensor {
 	mark := p.Ops.Mark()

@@ -39,20 +39,16 @@ func Text(ids, types [][]int32) *Input {
 	return in
 }
 
-// PaddedText is Text with every sequence filled up to the longest by hidden
-// tokens of the given id, as programs without packing run it. Its only use is
-// to repeat what they measure on padding.
-func PaddedText(ids, types [][]int32, pad int32) *Input {
-	longest := 0
-	for _, s := range ids {
-		longest = max(longest, len(s))
-	}
+// PaddedText is Text with every sequence filled up to its entry of lengths by
+// hidden tokens of the given id, as programs without packing run it. Its only
+// use is to repeat what they measure on padding.
+func PaddedText(ids, types [][]int32, lengths []int, pad int32) *Input {
 	padded, segments := make([][]int32, len(ids)), make([][]int32, len(ids))
 	var bias []float32
 	for i, s := range ids {
 		padded[i], segments[i] = slices.Clone(s), slices.Clone(types[i])
 		bias = append(bias, make([]float32, len(s))...)
-		for len(padded[i]) < longest {
+		for len(padded[i]) < lengths[i] {
 			padded[i] = append(padded[i], pad)
 			segments[i] = append(segments[i], 0)
 			bias = append(bias, float32(math.Inf(-1)))

@@ -11,6 +11,8 @@ import (
 type Model interface {
 	Config() *Config
 	Params() *Params
+	// Weights are the handles of all parameters, for a device to forget.
+	Weights() []*kernels.Weight
 	// Sites lists the prunable sites, ascending by layer, heads before neurons.
 	Sites() []Site
 

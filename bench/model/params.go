@@ -107,13 +107,26 @@ func elements(shape []int) int {
 // binder takes the parameters an architecture needs, checks their shapes, and
 // remembers the first thing that was wrong.
 type binder struct {
-	params *Params
-	used   []*Param
-	err    error
+	params  *Params
+	used    []*Param
+	weights []*kernels.Weight
+	err     error
 }
 
-// bound are the parameters that were taken; a checkpoint may hold others.
-func (b *binder) bound() *Params { return NewParams(b.params.Origin, b.used...) }
+// bound is what a binder took; a checkpoint may hold more.
+type bound struct {
+	cfg     *Config
+	params  *Params
+	weights []*kernels.Weight
+}
+
+func (b *binder) bound(c *Config) bound {
+	return bound{c, NewParams(b.params.Origin, b.used...), b.weights}
+}
+
+func (b *bound) Config() *Config            { return b.cfg }
+func (b *bound) Params() *Params            { return b.params }
+func (b *bound) Weights() []*kernels.Weight { return b.weights }
 
 func (b *binder) tensor(name string, shape []int, rows, cols int) *kernels.Weight {
 	p := b.params.Get(name)
@@ -131,7 +144,7 @@ func (b *binder) tensor(name string, shape []int, rows, cols int) *kernels.Weigh
 		return nil
 	}
 	b.used = append(b.used, p)
-	return kernels.NewWeight(name, rows, cols, p.Read)
+	return b.weight(kernels.NewWeight(name, rows, cols, p.Read))
 }
 
 func (b *binder) matrix(name string, rows, cols int) *kernels.Weight {
@@ -158,12 +171,17 @@ func (b *binder) norm(name string, n int) norm {
 	return norm{b.vector(name+".weight", n), b.vector(name+".bias", n)}
 }
 
-func constant(name string, n int, value float32) *kernels.Weight {
+func (b *binder) weight(w *kernels.Weight) *kernels.Weight {
+	b.weights = append(b.weights, w)
+	return w
+}
+
+func (b *binder) constant(name string, n int, value float32) *kernels.Weight {
 	values := make([]float32, n)
 	for i := range values {
 		values[i] = value
 	}
-	return kernels.WeightOf(name, 1, n, values)
+	return b.weight(kernels.WeightOf(name, 1, n, values))
 }
 
 // layerNames are the names of a block's parameters, below a prefix with the

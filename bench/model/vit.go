@@ -8,8 +8,7 @@ import (
 // distillation token and one or two heads (Touvron et al., 2021).
 type vit struct {
 	encoder
-	cfg       *Config
-	params    *Params
+	bound
 	patches   linear
 	special   []*kernels.Weight // class token, and DeiT's distillation token
 	positions *kernels.Weight
@@ -20,7 +19,7 @@ type vit struct {
 
 func newViT(c *Config, p *Params) (Model, error) {
 	b := binder{params: p}
-	m := &vit{cfg: c}
+	m := &vit{}
 	root := c.ModelType + "."
 	area := c.Channels * c.Patch * c.Patch
 	m.patches.w = b.tensor(root+"embeddings.patch_embeddings.projection.weight",
@@ -40,19 +39,16 @@ func newViT(c *Config, p *Params) (Model, error) {
 	for _, name := range names {
 		m.heads = append(m.heads, b.linear(name, len(c.Labels), c.Hidden, true))
 	}
-	m.mean = constant("mean of heads", len(c.Labels), 1/float32(len(names)))
+	m.mean = b.constant("mean of heads", len(c.Labels), 1/float32(len(names)))
 	m.encoder = b.encoder(c, layerNames{
 		prefix: root + "encoder.layer.%d.",
 		query:  "attention.attention.query", key: "attention.attention.key", value: "attention.attention.value",
 		output: "attention.output.dense", norm1: "layernorm_before",
 		up: "intermediate.dense", down: "output.dense", norm2: "layernorm_after",
 	}, true)
-	m.params = b.bound()
+	m.bound = b.bound(c)
 	return m, b.err
 }
-
-func (m *vit) Config() *Config { return m.cfg }
-func (m *vit) Params() *Params { return m.params }
 
 // Embed stacks the special tokens above all patches and gathers each image's
 // sequence from there, then adds the positions.

@@ -263,32 +263,40 @@ func TestWeighing(t *testing.T) {
 		}
 		p.MD, p.KD = append(p.MD, md), append(p.KD, kd)
 	}
+	with := func(change func(w *prune.Weighing)) prune.Weighing {
+		w := prune.DefaultWeighing()
+		change(&w)
+		return w
+	}
 	for _, c := range []struct {
 		name       string
-		w          prune.Weighing
+		change     func(w *prune.Weighing)
 		site, unit int
 		want       float64
 	}{
-		{"balanced", prune.Weighing{Lambda: 0.1}, 0, 0, 110},
-		{"raw", prune.Weighing{Lambda: 0.1, Balance: prune.BalanceNone}, 0, 0, 100.1},
-		{"reference factor", prune.Weighing{Lambda: 10, Balance: prune.BalanceUnit}, 0, 0, 110},
-		{"running mean of factors", prune.Weighing{Lambda: 10, Balance: prune.BalanceRunning}, 3, 9, 110},
-		{"MD alone", prune.Weighing{Lambda: 0.1, NoKD: true}, 0, 0, 100},
-		{"KD alone", prune.Weighing{Lambda: 1, NoMD: true}, 0, 0, 1},
-		{"first head's weight", prune.Weighing{NoKD: true, IndexWeights: true}, 0, 0, 1000},
-		{"last head's weight", prune.Weighing{NoKD: true, IndexWeights: true}, 0, 3, 100},
-		{"first neuron's weight", prune.Weighing{NoKD: true, IndexWeights: true}, 1, 0, 10000},
-		{"last layer", prune.Weighing{NoKD: true, LastHeads: 0.5, LastNeurons: 1e-4}, 2, 0, 50},
-		{"last layer's neurons", prune.Weighing{NoKD: true, LastHeads: 0.5, LastNeurons: 1e-4}, 3, 0, 0.01},
-		{"heads", prune.Weighing{NoKD: true, Heads: 0.5}, 0, 0, 50},
-		{"neurons", prune.Weighing{NoKD: true, Heads: 0.5}, 1, 0, 100},
+		{"balanced", func(w *prune.Weighing) {}, 0, 0, 110},
+		{"raw", func(w *prune.Weighing) { w.Balance = prune.BalanceNone }, 0, 0, 100.1},
+		{"reference factor", func(w *prune.Weighing) { w.Lambda, w.Balance = 10, prune.BalanceUnit }, 0, 0, 110},
+		{"running mean of factors", func(w *prune.Weighing) { w.Lambda, w.Balance = 10, prune.BalanceRunning }, 3, 9, 110},
+		{"MD alone", func(w *prune.Weighing) { w.NoKD = true }, 0, 0, 100},
+		{"KD alone", func(w *prune.Weighing) { w.NoMD, w.Lambda = true, 1 }, 0, 0, 1},
+		{"first head's weight", func(w *prune.Weighing) { w.NoKD, w.IndexWeights = true, true }, 0, 0, 1000},
+		{"last head's weight", func(w *prune.Weighing) { w.NoKD, w.IndexWeights = true, true }, 0, 3, 100},
+		{"first neuron's weight", func(w *prune.Weighing) { w.NoKD, w.IndexWeights = true, true }, 1, 0, 10000},
+		{"last layer's heads", func(w *prune.Weighing) { w.NoKD, w.LastLayer, w.LastNeurons = true, 0.5, 0.1 }, 2, 0, 50},
+		{"last layer's neurons", func(w *prune.Weighing) { w.NoKD, w.LastLayer, w.LastNeurons = true, 0.5, 0.1 }, 3, 0, 5},
+		{"other layers", func(w *prune.Weighing) { w.NoKD, w.LastLayer = true, 0 }, 1, 0, 100},
+		{"heads", func(w *prune.Weighing) { w.NoKD, w.Heads = true, 0.5 }, 0, 0, 50},
+		{"not neurons", func(w *prune.Weighing) { w.NoKD, w.Heads = true, 0.5 }, 1, 0, 100},
+		{"neurons", func(w *prune.Weighing) { w.NoKD, w.Neurons = true, 3 }, 1, 0, 300},
 	} {
-		near(t, c.name, prune.Weigh(m, p, c.w)[c.site][c.unit], c.want)
+		near(t, c.name, prune.Weigh(m, p, with(c.change))[c.site][c.unit], c.want)
 	}
 	r := open(t, "bert-regression")
-	q := &prune.Parts{MD: p.MD, KD: p.KD}
-	near(t, "regression", prune.Weigh(r, q, prune.Weighing{Lambda: 1, Balance: prune.BalanceNone})[0][0], 101)
-	near(t, "regression in the reference", prune.Weigh(r, q, prune.Weighing{Lambda: 1, Balance: prune.BalanceNone, NoRegression: true})[0][0], 100)
+	raw := with(func(w *prune.Weighing) { w.Lambda, w.Balance = 1, prune.BalanceNone })
+	near(t, "regression", prune.Weigh(r, p, raw)[0][0], 101)
+	raw.NoRegression = true
+	near(t, "regression in the reference", prune.Weigh(r, p, raw)[0][0], 100)
 }
 
 func TestBaselines(t *testing.T) {

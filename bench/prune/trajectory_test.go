@@ -376,7 +376,11 @@ func TestPaddingSwitchRunsHiddenTokens(t *testing.T) {
 	const name = "bert-basic"
 	m, d := open(t, name), device(t, 1)
 	ids, types := sentences(t, name)
-	padded, packed := model.PaddedText(ids, types, 0), model.Text(ids, types)
+	lengths := make([]int, len(ids))
+	for i := range ids {
+		lengths[i] = m.Config().Positions
+	}
+	padded, packed := model.PaddedText(ids, types, lengths, 0), model.Text(ids, types)
 	if padded.Seq.Rows() <= packed.Seq.Rows() {
 		t.Fatalf("%d padded rows, %d packed", padded.Seq.Rows(), packed.Seq.Rows())
 	}

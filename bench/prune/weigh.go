@@ -24,15 +24,17 @@ type Weighing struct {
 	NoKD    bool
 
 	IndexWeights bool    // REF: scores fall with the unit's index, 10..1 over heads and 100..1 over neurons, geometrically
-	LastHeads    float64 // REF 0.5 (language): factor of the last layer's head scores; 0: 1
-	LastNeurons  float64 // REF 0.5 (language), 1e-4 (DeiT-S): factor of the last layer's neuron scores; 0: 1
-	Heads        float64 // REF 0.5: factor of all head scores; 0: 1
-	Neurons      float64 // REF 1: factor of all neuron scores; 0: 1
+	LastLayer    float64 // REF 0.5 (language): factor of the last layer's scores
+	LastNeurons  float64 // REF 1e-4 (DeiT-S): factor of the last layer's neuron scores, besides
+	Heads        float64 // REF 0.5: factor of all head scores
+	Neurons      float64 // REF 1: factor of all neuron scores
 	NoRegression bool    // REF: the KL of a regression head is 0
 }
 
 // DefaultWeighing is what METHOD section 2 settles on.
-func DefaultWeighing() Weighing { return Weighing{Lambda: 0.1} }
+func DefaultWeighing() Weighing {
+	return Weighing{Lambda: 0.1, LastLayer: 1, LastNeurons: 1, Heads: 1, Neurons: 1}
+}
 
 // Weigh combines the parts of every unit: I = MD + lambda KD after balancing,
 // times the factors.
@@ -101,10 +103,9 @@ func total(values [][]float64) float64 {
 }
 
 func (w Weighing) factor(site model.Site, u, layers int) float64 {
-	f, top := or1(w.Heads), 10.0
-	last := or1(w.LastHeads)
+	f, top, last := w.Heads, 10.0, w.LastLayer
 	if site.Kind == model.Neurons {
-		f, top, last = or1(w.Neurons), 100, or1(w.LastNeurons)
+		f, top, last = w.Neurons, 100, w.LastLayer*w.LastNeurons
 	}
 	if site.Layer == layers-1 {
 		f *= last
@@ -113,11 +114,4 @@ func (w Weighing) factor(site model.Site, u, layers int) float64 {
 		f *= math.Pow(top, 1-float64(u)/float64(site.Units-1))
 	}
 	return f
-}
-
-func or1(x float64) float64 {
-	if x == 0 {
-		return 1
-	}
-	return x
 }
