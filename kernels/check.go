@@ -193,9 +193,7 @@ func CheckSoftmax(x *Tensor) {
 // CheckEmbed checks the arguments of Embed.
 func CheckEmbed(ids *Tensor, table *Weight, add *Tensor) {
 	const op = "Embed"
-	if ids == nil {
-		badArgument(op, "ids is nil")
-	}
+	needType(op, "ids", ids, I32)
 	needTensor(op, "ids", ids, I32, ids.Rows, 1)
 	if table == nil {
 		badArgument(op, "table is nil")

@@ -5,12 +5,8 @@ package kernels
 // CheckGather checks the arguments of Gather and returns the number of variants.
 func CheckGather(x, idx *Tensor, span int) (variants int) {
 	const op = "Gather"
-	if x == nil || idx == nil {
-		badArgument(op, "x is %v, idx is %v", x, idx)
-	}
-	if x.Type == I32 {
-		badArgument(op, "x is %v, want real numbers", x)
-	}
+	needType(op, "x", x, F32)
+	needType(op, "idx", idx, I32)
 	needTensor(op, "idx", idx, I32, idx.Rows, 1)
 	if span < 1 || x.Rows%span != 0 {
 		badArgument(op, "x %v is not whole variants of %d rows", x, span)
@@ -57,9 +53,7 @@ func CheckRemoveUnits(sum, values, consumer, units *Tensor, width int) {
 		badArgument(op, "values %v are not whole units of %d columns", values, width)
 	}
 	needTensor(op, "consumer", consumer, F32, values.Cols, sum.Cols)
-	if units == nil {
-		badArgument(op, "units is nil")
-	}
+	needType(op, "units", units, I32)
 	needTensor(op, "units", units, I32, units.Rows, 1)
 	if units.Rows == 0 || sum.Rows%units.Rows != 0 {
 		badArgument(op, "units %v do not divide the rows of sum %v", units, sum)
@@ -124,9 +118,7 @@ func CheckSquaredError(dst, x, base *Tensor) { checkVariantLoss("SquaredError", 
 func checkVariantLoss(op string, dst, x, base *Tensor) {
 	needType(op, "x", x, F32)
 	needType(op, "base", base, F32)
-	if dst == nil {
-		badArgument(op, "dst is nil")
-	}
+	needType(op, "dst", dst, F64)
 	needTensor(op, "dst", dst, F64, dst.Rows, 1)
 	needTensor(op, "x", x, F32, dst.Rows*base.Rows, base.Cols)
 }

@@ -124,7 +124,7 @@ func (o *ops) Unpack(w *kernels.Weight, transpose bool) *kernels.Tensor {
 
 func (o *ops) Gather(x, idx *kernels.Tensor, span int) *kernels.Tensor {
 	variants := kernels.CheckGather(x, idx, span)
-	return o.New(x.Type, variants*idx.Rows, x.Cols)
+	return o.real(variants*idx.Rows, x.Cols)
 }
 
 func (o *ops) ScatterMean(x, idx *kernels.Tensor, rows int) *kernels.Tensor {

@@ -65,7 +65,7 @@ func (o *ops) Unpack(w *kernels.Weight, transpose bool) *kernels.Tensor {
 func (o *ops) Gather(x, idx *kernels.Tensor, span int) *kernels.Tensor {
 	variants := kernels.CheckGather(x, idx, span)
 	kernels.CheckIndices("Gather", idx.I32, 0, span)
-	y := o.New(x.Type, variants*idx.Rows, x.Cols)
+	y := o.real(variants*idx.Rows, x.Cols)
 	for v := range variants {
 		for r, i := range idx.I32 {
 			copy(row(y, v*idx.Rows+r), row(x, v*span+int(i)))

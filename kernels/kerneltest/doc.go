@@ -1,0 +1,22 @@
+// Package kerneltest is the conformance suite of [optin/kernels.Device]: what
+// passes it may run any model. Tests call [Run]; a program that wants to know
+// whether a device computes rightly on this machine calls [Check].
+//
+// A [Program] is a call of one op on seeded float32 inputs. Each one runs on the
+// device and on the float64 reference, and must agree with it within the
+// tolerance of its op (see coefficient), give the same bits when it runs again,
+// agree when the wide worker runs it, count the same multiply-accumulates,
+// leave its arguments as they were and the device's guard values intact.
+// Programs cover ordinary, odd, masked, overflow-prone, empty and one-element
+// shapes, real ones by samples, and NaN inputs, whose NaN must come out exactly
+// where the formula says.
+//
+// A property is what must hold exactly or between ops: dead units and empty
+// masks change nothing, fused ops equal unfused ones, arenas keep and reuse,
+// results do not depend on the number of workers, misuse panics.
+//
+// A device may offer two more methods, which the suite then calls:
+//
+//	CheckGuards() error // what has been written outside of tensors
+//	ArenaBytes() int64  // memory of all arenas, whether in use or not
+package kerneltest
