@@ -1,0 +1,233 @@
+//go:build cgo
+
+package cpu
+
+// #include <stdlib.h>
+// #include "kernels.h"
+import "C"
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+	"unsafe"
+
+	"optin/kernels"
+)
+
+const (
+	alignment = 64 // of every buffer: a cache line, and a vector
+
+	// Linear computes rows in multiples of rowBlock, so a tensor has room for as
+	// many rows more, less one. Rows longer than widestBlock are not rounded.
+	rowBlock    = 16
+	widestBlock = 8192
+)
+
+// roundRows is the number of rows that Linear computes for rows of at most cols.
+func roundRows(rows, cols int) int {
+	if cols > widestBlock {
+		return rows
+	}
+	return (rows + rowBlock - 1) / rowBlock * rowBlock
+}
+
+// storage is the bytes of a tensor's buffer: its elements, and the rows that
+// Linear may touch beyond its end.
+func storage(t kernels.DType, rows, cols int) (int, error) {
+	size := 4
+	if t == kernels.F64 {
+		size = 8
+	}
+	padded := rows
+	if t == kernels.F32 && cols <= widestBlock {
+		padded += rowBlock - 1 // not just up to the multiple: a Slice may end anywhere
+	}
+	high, n := bits.Mul64(uint64(padded), uint64(cols)*uint64(size))
+	if high != 0 || n > math.MaxInt64/2 || cols > math.MaxInt/8 {
+		return 0, fmt.Errorf("cpu: a tensor [%d, %d] of %v is larger than any memory", rows, cols, t)
+	}
+	return int(n+alignment-1) / alignment * alignment, nil
+}
+
+// buffer is memory of C with the tensor that lives in it.
+type buffer struct {
+	tensor kernels.Tensor
+	base   unsafe.Pointer // what was allocated
+	data   unsafe.Pointer // what the tensor may use
+	size   int            // bytes at data
+	used   int            // of them by this tensor, with a guard behind
+	bytes  int            // that were allocated
+	guard  bool
+}
+
+const guardWord = 0x7ff5_0bad_dead_beef
+
+// newBuffer allocates size bytes, a multiple of alignment.
+func newBuffer(size int, guard bool) (*buffer, error) {
+	b := &buffer{size: size, bytes: max(size, alignment), guard: guard}
+	if guard {
+		b.bytes = size + 2*alignment
+	}
+	b.base = C.aligned_alloc(alignment, C.size_t(b.bytes))
+	if b.base == nil {
+		return nil, fmt.Errorf("cpu: no memory for a buffer of %d bytes", b.bytes)
+	}
+	b.data = b.base
+	if guard {
+		b.data = unsafe.Add(b.base, alignment)
+	}
+	return b, nil
+}
+
+// shape makes the buffer a tensor that uses the first n bytes.
+func (b *buffer) shape(t kernels.DType, rows, cols, n int) {
+	b.tensor = kernels.Tensor{Rows: rows, Cols: cols, Type: t}
+	b.used = n
+	if b.guard {
+		b.poison()
+		for i := range alignment / 8 {
+			*b.before(i), *b.behind(i) = guardWord, guardWord
+		}
+	}
+	switch t {
+	case kernels.I32:
+		b.tensor.I32 = unsafe.Slice((*int32)(b.data), rows*cols)
+	case kernels.F64:
+		b.tensor.F64 = unsafe.Slice((*float64)(b.data), rows*cols)
+		clear(b.tensor.F64)
+	default:
+		b.tensor.F32 = unsafe.Slice((*float32)(b.data), rows*cols)
+	}
+}
+
+func (b *buffer) before(i int) *uint64 { return (*uint64)(unsafe.Add(b.base, 8*i)) }
+func (b *buffer) behind(i int) *uint64 { return (*uint64)(unsafe.Add(b.data, b.used+8*i)) }
+
+// check looks at the guards.
+func (b *buffer) check() error {
+	if !b.guard {
+		return nil
+	}
+	for i := range alignment / 8 {
+		if *b.before(i) != guardWord {
+			return fmt.Errorf("cpu: something wrote before the buffer of %v", &b.tensor)
+		}
+		if *b.behind(i) != guardWord {
+			return fmt.Errorf("cpu: something wrote behind the buffer of %v", &b.tensor)
+		}
+	}
+	return nil
+}
+
+// poison fills the buffer with NaN.
+func (b *buffer) poison() {
+	C.optin_cpu_fill_f32((*C.float)(b.data), C.float(math.NaN()), C.size_t(b.size/4))
+}
+
+func (b *buffer) free() {
+	C.free(b.base)
+	b.base, b.data = nil, nil
+}
+
+// arena hands out buffers and takes them back, last in, first out.
+type arena struct {
+	guard bool
+	grow  func(n int) // told of every change of bytes
+	bytes int         // taken from the system
+	live  []*buffer   // in the order in which they were taken
+	idle  [classes][]*buffer
+}
+
+const classes = 64 * classesPerOctave
+
+// Neighbouring sizes differ by a sixteenth to an eighth.
+const classesPerOctave = 8
+
+// class is the index of the smallest class that holds n bytes, and its size.
+func class(n int) (index, size int) {
+	n = max(n, alignment*classesPerOctave)
+	octave := bits.Len(uint(n-1)) - 1 // 2^octave < n <= 2^(octave+1)
+	step := 1 << octave / classesPerOctave
+	i := (n - 1<<octave + step - 1) / step
+	return octave*classesPerOctave + i, 1<<octave + i*step
+}
+
+// take is a tensor in a buffer of the arena, which grows where none is idle.
+func (a *arena) take(t kernels.DType, rows, cols int) *kernels.Tensor {
+	n, err := storage(t, rows, cols)
+	if err != nil {
+		kernels.Fail(err)
+	}
+	index, size := class(n)
+	b := a.reuse(index)
+	if b == nil {
+		if b, err = newBuffer(size, a.guard); err != nil {
+			kernels.Fail(err)
+		}
+		a.bytes += b.bytes
+		a.grow(b.bytes)
+	}
+	b.shape(t, rows, cols, n)
+	a.live = append(a.live, b)
+	return &b.tensor
+}
+
+// reuse is an idle buffer of a class, or of one up to twice as large, or nil.
+func (a *arena) reuse(index int) *buffer {
+	for i := index; i < min(index+classesPerOctave, classes); i++ {
+		if n := len(a.idle[i]); n > 0 {
+			b := a.idle[i][n-1]
+			a.idle[i] = a.idle[i][:n-1]
+			return b
+		}
+	}
+	return nil
+}
+
+// release gives back what was taken since mark, but for keep.
+func (a *arena) release(mark int, keep []*kernels.Tensor) {
+	if mark > len(a.live) {
+		panic("kernels: Release: the mark was released before")
+	}
+	kept := a.live[:mark]
+	for _, b := range a.live[mark:] {
+		if err := b.check(); err != nil {
+			kernels.Fail(err)
+		}
+		if contains(keep, &b.tensor) {
+			kept = append(kept, b)
+			continue
+		}
+		if b.guard {
+			b.poison()
+		}
+		index, _ := class(b.size)
+		a.idle[index] = append(a.idle[index], b)
+	}
+	clear(a.live[len(kept):])
+	a.live = kept
+}
+
+func contains(list []*kernels.Tensor, t *kernels.Tensor) bool {
+	for _, l := range list {
+		if l == t {
+			return true
+		}
+	}
+	return false
+}
+
+// free gives everything back to the system.
+func (a *arena) free() {
+	for _, b := range a.live {
+		b.free()
+	}
+	for _, list := range a.idle {
+		for _, b := range list {
+			b.free()
+		}
+	}
+	a.grow(-a.bytes)
+	*a = arena{grow: a.grow}
+}

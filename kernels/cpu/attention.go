@@ -1,0 +1,61 @@
+//go:build cgo
+
+package cpu
+
+// #include "kernels.h"
+import "C"
+
+import (
+	"unsafe"
+
+	"optin/kernels"
+)
+
+// Attention skips heads whose mask is 0, though their products are tallied.
+func (o *ops) Attention(q, k, v *kernels.Tensor, spec kernels.AttentionSpec) *kernels.Tensor {
+	variants := kernels.CheckAttention(q, k, v, spec)
+	y := o.real(q.Rows, q.Cols)
+	o.tally.MACs += kernels.AttentionMACs(q, spec)
+	if y.Len() == 0 {
+		return y
+	}
+	headSize := q.Cols / spec.Heads
+	mark := o.Mark()
+	scratch := o.real(o.threads, int(C.optin_cpu_attention_scratch(o.isa, C.size_t(spec.K.Max), C.size_t(headSize))))
+	*o.spec = C.optin_cpu_attention{
+		q:         floats(q),
+		k:         floats(k),
+		v:         floats(v),
+		head_mask: floats(spec.HeadMask),
+		bias:      floats(spec.Bias),
+		key_bias:  floats(spec.KeyBias),
+		variants:  C.size_t(variants),
+		sequences: C.size_t(spec.Q.Count()),
+		heads:     C.size_t(spec.Heads),
+		head_size: C.size_t(headSize),
+		q_rows:    C.size_t(spec.Q.Rows()),
+		k_rows:    C.size_t(spec.K.Rows()),
+		q_max:     C.size_t(spec.Q.Max),
+		k_max:     C.size_t(spec.K.Max),
+		scale:     C.float(spec.Scale),
+		scratch:   floats(scratch),
+		threads:   C.int(o.threads),
+	}
+	if spec.HeadMask != nil {
+		o.spec.mask_rows = C.size_t(spec.HeadMask.Rows)
+	}
+	if spec.KeyBias != nil {
+		o.spec.bias_rows = C.size_t(spec.KeyBias.Rows)
+	}
+	if spec.Causal {
+		o.spec.causal = 1
+	}
+	C.optin_cpu_attention_f32(o.isa, floats(y), o.spec, offsets(spec.Q), offsets(spec.K))
+	o.Release(mark)
+	return y
+}
+
+// offsets is Go's memory, which C does not keep.
+func offsets(s *kernels.Sequences) *C.int32_t {
+	return (*C.int32_t)(unsafe.Pointer(unsafe.SliceData(s.Offsets)))
+}

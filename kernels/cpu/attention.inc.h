@@ -1,0 +1,266 @@
+// Multi-head attention, tile by tile: the scores of MQ queries and MK keys at a
+// time, with the softmax kept as running maximum and sum (Dao et al., 2022). Keys
+// are transposed and values copied once per head, so that both products are
+//
+//   c[i, j] = sum over k of a[i, k] b[k, j]
+//
+// with rows of a broadcast and rows of b in vectors: the same inner loop.
+
+enum {
+  MQ = 24,   // queries of a tile: four inner tiles of up to 6 rows
+  MK = 256,  // keys of a tile, at most
+  MR = 6,    // rows and vectors of an inner tile: what registers hold
+#if W == 16
+  NV = 4,
+#else
+  NV = 2,
+#endif
+};
+
+#define INLINE static inline __attribute__((always_inline))
+
+static size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
+
+// One inner tile of mr rows and nv vectors, added to c where add is set.
+INLINE void inner(const int mr, const int nv, float *c, size_t ldc, const float *a, size_t lda,
+                  const float *b, size_t ldb, size_t K, int add) {
+  vf sum[MR][NV];
+  for (int i = 0; i < mr; i++) {
+    for (int j = 0; j < nv; j++) sum[i][j] = add ? v_load(c + i * ldc + j * W) : v_set(0.0f);
+  }
+  for (size_t k = 0; k < K; k++) {
+    vf row[NV];
+    for (int j = 0; j < nv; j++) row[j] = v_load(b + k * ldb + j * W);
+    for (int i = 0; i < mr; i++) {
+      const vf x = v_set(a[i * lda + k]);
+      for (int j = 0; j < nv; j++) sum[i][j] = v_fma(x, row[j], sum[i][j]);
+    }
+  }
+  for (int i = 0; i < mr; i++) {
+    for (int j = 0; j < nv; j++) v_store(c + i * ldc + j * W, sum[i][j]);
+  }
+}
+
+#define INNER(mr)                                                          \
+  static void inner_##mr(int nv, float *c, size_t ldc, const float *a, size_t lda, \
+                         const float *b, size_t ldb, size_t K, int add) {  \
+    if (nv == 1) inner(mr, 1, c, ldc, a, lda, b, ldb, K, add);             \
+    if (nv == 2) inner(mr, 2, c, ldc, a, lda, b, ldb, K, add);             \
+    if (NV > 2 && nv == 3) inner(mr, 3 % (NV + 1), c, ldc, a, lda, b, ldb, K, add); \
+    if (NV > 2 && nv == 4) inner(mr, 4 % (NV + 1), c, ldc, a, lda, b, ldb, K, add); \
+  }
+INNER(1)
+INNER(2)
+INNER(3)
+INNER(4)
+INNER(5)
+INNER(6)
+#undef INNER
+
+// product is c = a b, or c += a b: a (rows, K), b (K, vectors * W).
+static void product(float *c, size_t ldc, const float *a, size_t lda, const float *b, size_t ldb,
+                    size_t rows, size_t vectors, size_t K, int add) {
+  typedef void (*kernel)(int, float *, size_t, const float *, size_t, const float *, size_t, size_t,
+                         int);
+  static const kernel table[MR] = {inner_1, inner_2, inner_3, inner_4, inner_5, inner_6};
+  for (size_t j = 0; j < vectors; j += NV) {
+    const int nv = (int)(vectors - j < NV ? vectors - j : NV);
+    for (size_t i = 0; i < rows; i += MR) {
+      const size_t mr = rows - i < MR ? rows - i : MR;
+      table[mr - 1](nv, c + i * ldc + j * W, ldc, a + i * lda, lda, b + j * W, ldb, K, add);
+    }
+  }
+}
+
+// The scratch of one head.
+typedef struct {
+  size_t ldk, ldv;    // keys, head size, rounded up to vectors
+  float *keys;        // (d, ldk), transposed
+  float *values;      // (k, ldv)
+  float *scores;      // (MQ, MK)
+  float *context;     // (MQ, ldv)
+  float *top, *sum;   // (MQ): running maximum, and sum of e^(score - maximum)
+} attention_tiles;
+
+static size_t attention_scratch(size_t k_max, size_t head_size) {
+  const size_t ldk = round_up(k_max, W), ldv = round_up(head_size, W);
+  return round_up(head_size * ldk + k_max * ldv + MQ * (MK + ldv + 2), 16);
+}
+
+static attention_tiles attention_lay_out(float *scratch, size_t k_max, size_t head_size) {
+  attention_tiles t = {.ldk = round_up(k_max, W), .ldv = round_up(head_size, W)};
+  t.scores = scratch;
+  t.context = t.scores + MQ * MK;
+  t.values = t.context + MQ * t.ldv;
+  t.keys = t.values + k_max * t.ldv;
+  t.top = t.keys + head_size * t.ldk;
+  t.sum = t.top + MQ;
+  return t;
+}
+
+// pack fills keys and values from n rows of k and v, which are C apart.
+static void attention_pack(const attention_tiles *t, const float *k, const float *v, size_t C,
+                           size_t n, size_t d) {
+  vf block[W];
+  for (size_t c = 0; c < d; c += W) {
+    for (size_t j = 0; j < n; j += W) {
+      load_transposed(block, k + j * C + c, C, n - j < W ? n - j : W, d - c);
+      for (size_t i = 0; i < W && c + i < d; i++) v_store(t->keys + (c + i) * t->ldk + j, block[i]);
+    }
+  }
+  for (size_t j = 0; j < n; j++) {
+    for (size_t c = 0; c < d; c += W) v_store(t->values + j * t->ldv + c, load(v + j * C + c, d - c));
+  }
+}
+
+// The keys from "from" on that query i of n sees.
+static inline size_t seen(const optin_cpu_attention *s, size_t i, size_t from, size_t to) {
+  if (s->causal && i + 1 < to) to = i + 1;
+  return to > from ? to - from : 0;
+}
+
+// softmax_tile turns a row of n scores into e^(score - maximum), moving the row's
+// maximum and sum, and the context so far with them.
+static void softmax_tile(const attention_tiles *t, size_t i, size_t n, size_t width, float scale,
+                         const float *bias, const float *key_bias) {
+  float *row = t->scores + i * MK;
+  const vf lowest = v_set(-INFINITY);
+  vf top = v_set(t->top[i]);
+  for (size_t j = 0; j < width; j += W) {
+    if (j >= n) {
+      v_store(row + j, lowest);
+      continue;
+    }
+    vf x = v_mul(v_load(row + j), v_set(scale));
+    if (bias) x = v_add(x, load(bias + j, n - j));
+    if (key_bias) x = v_add(x, load(key_bias + j, n - j));
+    if (n - j < W) x = v_keep(x, n - j, lowest);
+    v_store(row + j, x);
+    top = v_max(x, top);  // skips NaN; exp will not
+  }
+  const float before = t->top[i], now = v_top(top);
+  const vf from = v_set(now == -INFINITY ? 0.0f : now);  // all hidden so far: e^-inf, not NaN
+  vf sum = v_set(0.0f);
+  for (size_t j = 0; j < width; j += W) {
+    const vf e = v_exp(v_sub(v_load(row + j), from));
+    v_store(row + j, e);
+    sum = v_add(sum, e);
+  }
+  if (now > before && before != -INFINITY) {
+    const vf shrink = v_exp(v_set(before - now));
+    float one[W];
+    v_store(one, shrink);
+    t->sum[i] *= one[0];
+    for (size_t c = 0; c < t->ldv; c += W) {
+      float *o = t->context + i * t->ldv + c;
+      v_store(o, v_mul(v_load(o), shrink));
+    }
+  }
+  t->top[i] = now;
+  t->sum[i] += v_sum(sum);
+}
+
+// One head of one sequence.
+typedef struct {
+  const float *q, *k, *v, *bias, *key_bias;
+  float *dst;
+  size_t C, d, queries, keys, k_max;  // C: columns of q, k, v, dst; k_max: of bias
+  float mask;
+} attention_head;
+
+static void attention_tile(const optin_cpu_attention *s, const attention_tiles *t,
+                           const attention_head *h, size_t first_query, size_t queries) {
+  for (size_t i = 0; i < queries; i++) {
+    t->top[i] = -INFINITY;
+    t->sum[i] = 0;
+  }
+  memset(t->context, 0, queries * t->ldv * sizeof *t->context);
+  const size_t all = seen(s, first_query + queries - 1, 0, h->keys);
+  for (size_t key = 0; key < all; key += MK) {
+    const size_t n = all - key < MK ? all - key : MK, width = round_up(n, W);
+    product(t->scores, MK, h->q + first_query * h->C, h->C, t->keys + key, t->ldk, queries,
+            width / W, h->d, 0);
+    for (size_t i = 0; i < queries; i++) {
+      const size_t query = first_query + i;
+      softmax_tile(t, i, seen(s, query, key, key + n), width, s->scale,
+                   h->bias ? h->bias + query * h->k_max + key : NULL,
+                   h->key_bias ? h->key_bias + key : NULL);
+    }
+    product(t->context, t->ldv, t->scores, MK, t->values + key * t->ldv, t->ldv, queries,
+            t->ldv / W, n, 1);
+  }
+  for (size_t i = 0; i < queries; i++) {
+    const vf scale = v_set(t->sum[i] == 0 ? 0.0f : h->mask / t->sum[i]);
+    float *dst = h->dst + (first_query + i) * h->C;
+    for (size_t c = 0; c < h->d; c += W) {
+      store(dst + c, v_mul(v_load(t->context + i * t->ldv + c), scale), h->d - c);
+    }
+  }
+}
+
+// bounded is whether all of n rows of x, C apart, are below +Inf: a NaN is not.
+static int bounded(const float *x, size_t C, size_t n, size_t d, int magnitude) {
+  const vf limit = v_set(INFINITY), zero = v_set(0.0f);
+  vf bad = zero;
+  for (size_t i = 0; i < n; i++) {
+    for (size_t c = 0; c < d; c += W) {
+      const vf v = load(x + i * C + c, d - c);
+      bad = v_max(v_select(v_less(magnitude ? v_abs(v) : v, limit), zero, v_set(1.0f)), bad);
+    }
+  }
+  return v_top(bad) == 0;
+}
+
+// ordinary is whether nothing that goes into the head can make its context NaN.
+static int ordinary(const attention_head *h) {
+  return bounded(h->q, h->C, h->queries, h->d, 1) && bounded(h->k, h->C, h->keys, h->d, 1) &&
+         bounded(h->v, h->C, h->keys, h->d, 1) &&
+         (!h->bias || bounded(h->bias, h->k_max, h->queries, h->keys, 0)) &&
+         (!h->key_bias || bounded(h->key_bias, 0, 1, h->keys, 0));
+}
+
+// A head whose mask is 0 is not computed, unless 0 times its context might be NaN.
+static void attention_run(const optin_cpu_attention *s, const attention_head *h, float *scratch) {
+  if (h->mask == 0.0f && ordinary(h)) {
+    for (size_t i = 0; i < h->queries; i++) memset(h->dst + i * h->C, 0, h->d * sizeof *h->dst);
+    return;
+  }
+  const attention_tiles t = attention_lay_out(scratch, s->k_max, h->d);
+  attention_pack(&t, h->k, h->v, h->C, h->keys, h->d);
+  for (size_t i = 0; i < h->queries; i += MQ) {
+    attention_tile(s, &t, h, i, h->queries - i < MQ ? h->queries - i : MQ);
+  }
+}
+
+static void attention_f32(float *dst, const optin_cpu_attention *s, const int32_t *q_offsets,
+                          const int32_t *k_offsets) {
+  const size_t C = s->heads * s->head_size;
+  const size_t items = s->variants * s->sequences * s->heads;
+  const size_t scratch = attention_scratch(s->k_max, s->head_size);
+#pragma omp parallel for num_threads(s->threads) schedule(dynamic) if (s->threads > 1)
+  for (size_t item = 0; item < items; item++) {
+    const size_t head = item % s->heads, b = item / s->heads % s->sequences;
+    const size_t variant = item / s->heads / s->sequences;
+    const size_t q = variant * s->q_rows + (size_t)q_offsets[b];
+    const size_t k = variant * s->k_rows + (size_t)k_offsets[b];
+    const size_t column = head * s->head_size;
+    attention_head h = {
+        .q = s->q + q * C + column,
+        .k = s->k + k * C + column,
+        .v = s->v + k * C + column,
+        .dst = dst + q * C + column,
+        .C = C,
+        .d = s->head_size,
+        .queries = (size_t)(q_offsets[b + 1] - q_offsets[b]),
+        .keys = (size_t)(k_offsets[b + 1] - k_offsets[b]),
+        .k_max = s->k_max,
+        .mask = 1.0f,
+    };
+    if (s->bias) h.bias = s->bias + head * s->q_max * s->k_max;
+    if (s->key_bias) h.key_bias = s->key_bias + k % s->bias_rows;
+    if (s->head_mask) {
+      h.mask = s->head_mask[variant / (s->variants / s->mask_rows) * s->heads + head];
+    }
+    attention_run(s, &h, s->scratch + (size_t)omp_get_thread_num() * scratch);
+  }
+}

@@ -1,0 +1,262 @@
+//go:build cgo
+
+package cpu
+
+import (
+	"context"
+	"math"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"optin/kernels"
+)
+
+func TestTeamSize(t *testing.T) {
+	d := open(t, Options{Threads: 3})
+	defer d.Close()
+	err := d.Each(context.Background(), 30, func(kernels.Ops, int) error {
+		if n := teamSize(); n != 1 {
+			t.Errorf("a worker's team has %d members", n)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = d.One(context.Background(), func(kernels.Ops) error {
+		if n := teamSize(); n != 3 {
+			t.Errorf("the wide worker's team has %d members, want 3", n)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// everyOp runs a block and all other ops once, on sequences of several lengths.
+func everyOp(o kernels.Ops, b *block, s *kernels.Sequences, in *inputs) {
+	x := o.Embed(in.ids, in.table, nil)
+	y := b.forward(o, x, s, nil)
+	phi := o.NormalizeRows(y)
+	y = o.MaskUnits(o.Add(o.Activate(y, kernels.GELUTanh), x), in.mask)
+	e := o.NormalizedDifference(y, phi)
+	o.GramAdd(in.aa, phi, phi)
+	o.GramAdd(in.ae, phi, e)
+	o.GramAdd(in.ee, e, e)
+	o.ManifoldLoss(in.loss, in.aa, in.ae, in.ee)
+	o.ManifoldLossRows(in.loss, phi, e)
+	o.KLDivergence(in.loss, y, phi, 4)
+	o.SquaredError(in.loss, y, phi)
+	o.RemoveUnits(y, x, o.Unpack(b.query.weight, true), in.unit, 1)
+	o.Softmax(o.Gather(o.Concat(y, o.Repeat(x, 2)), in.ids, 3*s.Rows()))
+	o.ScatterMean(x, in.ids, in.table.Rows)
+	mark := o.Mark()
+	o.Linear(y, b.up.weight, kernels.Epilogue{Bias: b.up.bias, Act: kernels.ReLU})
+	o.Linear(y, b.query.weight, kernels.Epilogue{Residual: x, Mask: in.mask})
+	o.Release(mark)
+}
+
+type inputs struct {
+	ids, mask, unit  *kernels.Tensor
+	aa, ae, ee, loss *kernels.Tensor
+	table            *kernels.Weight
+}
+
+func newInputs(o kernels.Ops, rows, width int) *inputs {
+	in := &inputs{table: randomBlock(width, 1, rows).up.weight} // [rows, width]
+	ids, mask := make([]int32, rows), make([]float32, width)
+	for i := range ids {
+		ids[i] = int32(i * 7 % rows)
+	}
+	for i := range mask {
+		mask[i] = float32(i % 2)
+	}
+	in.ids, in.mask = o.UploadInts(ids), o.Upload(1, width, mask)
+	in.unit = o.UploadInts([]int32{3})
+	zero := make([]float32, width*width)
+	in.aa, in.ae, in.ee = o.Upload(width, width, zero), o.Upload(width, width, zero), o.Upload(width, width, zero)
+	in.loss = o.New(kernels.F64, 1, 1)
+	return in
+}
+
+func TestSteadyStateAllocatesNothing(t *testing.T) {
+	d := open(t, Options{Threads: 1})
+	defer d.Close()
+	b := randomBlock(64, 4, 256)
+	s := kernels.NewSequences(20, 7, 33)
+	err := d.Each(context.Background(), 1, func(o kernels.Ops, _ int) error {
+		in := newInputs(o, s.Rows(), 64)
+		run := func() {
+			mark := o.Mark()
+			everyOp(o, b, s, in)
+			o.Release(mark)
+		}
+		run()
+		arena, packed := d.ArenaBytes(), d.PeakBytes()
+		if allocs := testing.AllocsPerRun(10, run); allocs != 0 {
+			t.Errorf("%v Go allocations per run", allocs)
+		}
+		if now := d.ArenaBytes(); now != arena {
+			t.Errorf("the arena grew from %d to %d bytes", arena, now)
+		}
+		if now := d.PeakBytes(); now != packed {
+			t.Errorf("memory grew from %d to %d bytes", packed, now)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestMemoryIsAccountedFor(t *testing.T) {
+	d := open(t, Options{Threads: 2})
+	b := randomBlock(64, 4, 256)
+	s := kernels.NewSequences(16, 16)
+	x, err := d.Alloc(kernels.F32, 32, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(x.F32)
+	err = d.Each(context.Background(), 4, func(o kernels.Ops, _ int) error {
+		b.forward(o, x, s, nil)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	weights := int64(4 * 64 * (4*64 + 2*256)) // without biases
+	if got := d.PeakBytes(); got < weights+d.ArenaBytes()+4*32*64 {
+		t.Errorf("PeakBytes = %d, weights alone take %d and arenas %d", got, weights, d.ArenaBytes())
+	}
+	d.Free(x)
+	d.Forget(b.up.weight)
+	before := d.PeakBytes()
+	d.ResetPeak()
+	if after := d.PeakBytes(); after > before-4*64*256-4*32*64 {
+		t.Errorf("PeakBytes is %d after freeing a weight, was %d", after, before)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := d.bytes.Load(); n != 0 {
+		t.Errorf("%d bytes left after Close", n)
+	}
+}
+
+func TestKeptTensorsSurviveRelease(t *testing.T) {
+	d := open(t, Options{Threads: 1, Guard: true})
+	defer d.Close()
+	err := d.Each(context.Background(), 1, func(o kernels.Ops, _ int) error {
+		old := noise(o, 2, 3)
+		outer := o.Mark()
+		mark := o.Mark()
+		a, b, c := noise(o, 4, 5), noise(o, 4, 5), noise(o, 4, 5)
+		want := b.F32[19]
+		o.Release(mark, b, old, nil)
+		if b.F32[19] != want {
+			t.Errorf("a kept tensor was %v, is %v", want, b.F32[19])
+		}
+		for _, gone := range []*kernels.Tensor{a, c} {
+			if !math.IsNaN(float64(gone.F32[0])) {
+				t.Error("a released tensor was not poisoned")
+			}
+		}
+		if again := o.New(kernels.F32, 4, 5); again != c {
+			t.Error("the tensor released last was not the one reused first")
+		}
+		o.Release(outer)
+		if !math.IsNaN(float64(b.F32[0])) {
+			t.Error("a kept tensor survived the release of an older mark")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestGuardsSeeWritesOutside(t *testing.T) {
+	for _, at := range []int{-1, (5 + rowBlock - 1) * 16} {
+		d := open(t, Options{Threads: 1, Guard: true})
+		err := d.Each(context.Background(), 1, func(o kernels.Ops, _ int) error {
+			x := o.New(kernels.F32, 5, 16)
+			cell := (*float32)(unsafe.Add(unsafe.Pointer(&x.F32[0]), 4*at))
+			intact := *cell
+			*cell = 1
+			if err := d.CheckGuards(); err == nil || !strings.Contains(err.Error(), "f32[5, 16]") {
+				t.Errorf("a write at element %d: CheckGuards says %v", at, err)
+			}
+			*cell = intact
+			return d.CheckGuards()
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestNoMemory(t *testing.T) {
+	d := open(t, Options{Threads: 1})
+	defer d.Close()
+	for _, shape := range [][2]int{{1 << 40, 1 << 10}, {1 << 62, 1 << 62}, {math.MaxInt, 1}} {
+		err := d.Each(context.Background(), 1, func(o kernels.Ops, _ int) error {
+			o.New(kernels.F32, shape[0], shape[1])
+			return nil
+		})
+		if err == nil || !strings.HasPrefix(err.Error(), "cpu: ") {
+			t.Errorf("New %v: error %v", shape, err)
+		}
+		if _, err := d.Alloc(kernels.F64, shape[0], shape[1]); err == nil {
+			t.Errorf("Alloc %v worked", shape)
+		}
+	}
+}
+
+func TestUnreadableWeight(t *testing.T) {
+	d := open(t, Options{Threads: 1})
+	defer d.Close()
+	broken := kernels.NewWeight("h.0.mlp", 3, 4, func([]float32) error { return context.DeadlineExceeded })
+	err := d.Each(context.Background(), 1, func(o kernels.Ops, _ int) error {
+		o.Linear(noise(o, 2, 4), broken, kernels.Epilogue{})
+		return nil
+	})
+	if err == nil || !strings.Contains(err.Error(), "h.0.mlp") {
+		t.Errorf("an unreadable weight: error %v", err)
+	}
+}
+
+func TestManyShapesKeepFewPrimitives(t *testing.T) {
+	d := open(t, Options{Threads: 1})
+	defer d.Close()
+	w := randomBlock(8, 1, 8).query
+	err := d.Each(context.Background(), 1, func(o kernels.Ops, _ int) error {
+		for rows := 1; rows <= rowBlock*(maxLinears+5); rows += rowBlock {
+			mark := o.Mark()
+			w.of(o, o.New(kernels.F32, rows, 8), kernels.Identity)
+			o.Release(mark)
+		}
+		if n := len(o.(*ops).linears.forms); n != maxLinears {
+			t.Errorf("%d primitives are kept, want %d", n, maxLinears)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDescribe(t *testing.T) {
+	d := open(t, Options{Threads: 2, ISA: "plain"})
+	defer d.Close()
+	for _, want := range []string{"plain", "oneDNN", "threads 2"} {
+		if !strings.Contains(d.Describe(), want) {
+			t.Errorf("Describe is %q, without %q", d.Describe(), want)
+		}
+	}
+}

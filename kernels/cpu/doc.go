@@ -1,0 +1,30 @@
+// Package cpu runs kernels.Ops on this machine's processors: matrix products
+// through oneDNN, everything else by fused C of its own.
+//
+// # Instruction sets
+//
+// The own kernels are written once, over a small vocabulary of vectors
+// (simd_plain.h defines it), and compiled for AVX-512, for AVX2 with FMA and as
+// plain C. [New] takes the best that the machine has, Options.ISA or the
+// environment variable OPTIN_ISA another. oneDNN chooses for itself, and heeds
+// ONEDNN_MAX_CPU_ISA.
+//
+// # Threads
+//
+// Each worker is a thread of its own whose OpenMP team has one member; the wide
+// worker of Device.One has as many as the device has workers.
+//
+// # Rows
+//
+// Sequences are packed, so the number of rows changes from batch to batch.
+// Linear rounds it up to a multiple of 16, so that few primitives are needed:
+// every tensor has room for the rows beyond its end, which are computed from
+// whatever lies there, counted as PaddedMACs and never read.
+//
+// # Determinism
+//
+// The same shapes give the same bits on every worker and in every run. With
+// AVX-512 a row's bits do not depend on the other rows either; with
+// ONEDNN_MAX_CPU_ISA=AVX2 oneDNN picks its way of summing by the number of rows,
+// so two batches agree in a row's bits only where they have equally many.
+package cpu

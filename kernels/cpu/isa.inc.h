@@ -1,0 +1,16 @@
+// All kernels of one instruction set, whose simd_*.h comes first, and their table.
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+#include "kernels.h"
+
+#include "math.inc.h"
+#include "elementwise.inc.h"
+#include "norm.inc.h"
+#include "rows.inc.h"
+#include "loss.inc.h"
+#include "attention.inc.h"
+
+#define KERNEL(name, parameters, arguments) .name = name,
+#define TABLE(isa) {.name = isa, OPTIN_CPU_KERNELS(KERNEL).attention_scratch = attention_scratch}

@@ -1,0 +1,66 @@
+// The C surface of package cpu: matrix products by oneDNN.
+#ifndef OPTIN_KERNELS_CPU_ONEDNN_H_
+#define OPTIN_KERNELS_CPU_ONEDNN_H_
+
+#include <dnnl.h>
+#include <stddef.h>
+
+// What became of a call: code is dnnl_success, or what the function that call
+// names returned.
+typedef struct {
+  int code;
+  const char *call;
+} optin_cpu_status;
+
+// The weights (out, in) of a linear layer in oneDNN's own order.
+typedef struct {
+  dnnl_memory_t memory;
+  void *data;  // what memory holds
+  size_t bytes;
+} optin_cpu_weights;
+
+// What a linear layer computes: (rows, in) to (rows, out).
+typedef struct {
+  int64_t rows, in, out;
+  int bias, residual;  // whether there is one
+  int act;             // OPTIN_IDENTITY and so on, but for OPTIN_RELU: oneDNN's loses NaN
+} optin_cpu_linear_shape;
+
+// A linear layer ready to run, for one thread at a time.
+typedef struct {
+  dnnl_primitive_t primitive;
+  dnnl_memory_t src, bias, residual, dst, scratch;
+  int residual_at;  // which post-op the residual is
+  size_t scratch_bytes;
+} optin_cpu_linear;
+
+// Weights are read from src (out, in), which may be freed afterwards, and written
+// back by unpack as (out, in), or (in, out) where transpose is set.
+optin_cpu_status optin_cpu_weights_pack(optin_cpu_weights *dst, dnnl_engine_t engine,
+                                        dnnl_stream_t stream, const float *src, int64_t out,
+                                        int64_t in);
+optin_cpu_status optin_cpu_weights_unpack(float *dst, dnnl_engine_t engine, dnnl_stream_t stream,
+                                          const optin_cpu_weights *src, int transpose);
+void optin_cpu_weights_free(optin_cpu_weights *w);
+
+optin_cpu_status optin_cpu_linear_create(optin_cpu_linear *dst, dnnl_engine_t engine,
+                                         optin_cpu_linear_shape shape,
+                                         const optin_cpu_weights *weights);
+// dst = act(src weights' + bias) + residual, pointers that the shape does not name being NULL.
+optin_cpu_status optin_cpu_linear_run(const optin_cpu_linear *l, dnnl_stream_t stream, float *dst,
+                                      const float *src, const optin_cpu_weights *weights,
+                                      const float *bias, const float *residual, void *scratch);
+void optin_cpu_linear_free(optin_cpu_linear *l);
+
+optin_cpu_status optin_cpu_engine_create(dnnl_engine_t *dst);
+optin_cpu_status optin_cpu_stream_create(dnnl_stream_t *dst, dnnl_engine_t engine);
+// op(a) op(b), added to dst where add is set; row-major, transposed where ta, tb.
+optin_cpu_status optin_cpu_gemm_f32(float *dst, const float *a, const float *b, int ta, int tb,
+                                    int64_t M, int64_t N, int64_t K, int add);
+
+// Threads: how many the calling thread's parallel regions get from now on, and how
+// many they do get.
+void optin_cpu_threads(int n);
+int optin_cpu_team_size(void);
+
+#endif  // OPTIN_KERNELS_CPU_ONEDNN_H_

@@ -1,0 +1,45 @@
+// Kernels that move or combine whole rows.
+
+static void embed_f32(float *dst, const float *table, const int32_t *idx, const float *add,
+                      size_t rows, size_t C) {
+  for (size_t r = 0; r < rows; r++) {
+    const float *row = table + (size_t)idx[r] * C;
+    if (add) {
+      add_row(dst + r * C, row, add + r * C, C);
+    } else {
+      memcpy(dst + r * C, row, C * sizeof *dst);
+    }
+  }
+}
+
+static void scatter_mean_f32(float *dst, int32_t *count, const float *src, const int32_t *idx,
+                             size_t n, size_t rows, size_t C) {
+  memset(dst, 0, rows * C * sizeof *dst);
+  memset(count, 0, rows * sizeof *count);
+  for (size_t r = 0; r < n; r++) {
+    float *sum = dst + (size_t)idx[r] * C;
+    count[idx[r]]++;
+    add_row(sum, sum, src + r * C, C);
+  }
+  for (size_t i = 0; i < rows; i++) {
+    if (count[i] < 2) continue;
+    const vf divisor = v_set((float)count[i]);
+    float *row = dst + i * C;
+    for (size_t c = 0; c < C; c += W) {
+      store(row + c, v_div(load(row + c, C - c), divisor), C - c);
+    }
+  }
+}
+
+static void remove_unit_f32(float *dst, const float *sum, const float *value, size_t stride,
+                            const float *consumer, size_t rows, size_t C, size_t width) {
+  for (size_t r = 0; r < rows; r++, dst += C, sum += C, value += stride) {
+    for (size_t c = 0; c < C; c += W) {
+      vf y = load(sum + c, C - c);
+      for (size_t i = 0; i < width; i++) {
+        y = v_fnma(v_set(value[i]), load(consumer + i * C + c, C - c), y);
+      }
+      store(dst + c, y, C - c);
+    }
+  }
+}

@@ -1,0 +1,112 @@
+//go:build cgo
+
+package cpu
+
+// #include <stdlib.h>
+// #include "onednn.h"
+import "C"
+
+import (
+	"fmt"
+	"unsafe"
+
+	"optin/kernels"
+)
+
+// reading calls f with the values of w in memory of C, which is freed afterwards.
+func reading(w *kernels.Weight, f func(values unsafe.Pointer) error) error {
+	bytes := max(4*w.Len(), 1)
+	values := C.malloc(C.size_t(bytes))
+	if values == nil {
+		return fmt.Errorf("cpu: no memory to read weight %s [%d, %d]", w.Name, w.Rows, w.Cols)
+	}
+	defer C.free(values)
+	if err := w.Read(unsafe.Slice((*float32)(values), w.Len())); err != nil {
+		return err
+	}
+	return f(values)
+}
+
+// remember makes Close drop the packed forms of w.
+func (d *device) remember(w *kernels.Weight) {
+	d.mu.Lock()
+	d.weights[w] = struct{}{}
+	d.mu.Unlock()
+}
+
+func (d *device) Forget(w *kernels.Weight) {
+	d.mu.Lock()
+	delete(d.weights, w)
+	d.mu.Unlock()
+	for i := range d.forms {
+		w.Drop(&d.forms[i])
+	}
+}
+
+// plain is w row-major, shared by all workers; NULL where there is no w.
+func (o *ops) plain(w *kernels.Weight) *C.float {
+	if w == nil {
+		return nil
+	}
+	packed, err := w.Packed(&o.dev.forms[plainForm], func() (any, func(), error) { return o.dev.packPlain(w) })
+	if err != nil {
+		kernels.Fail(err)
+	}
+	return (*C.float)(packed.(*buffer).data)
+}
+
+func (d *device) packPlain(w *kernels.Weight) (any, func(), error) {
+	b, err := newBuffer((4*w.Len()+alignment-1)/alignment*alignment, false)
+	if err != nil {
+		return nil, nil, fmt.Errorf("weight %s: %w", w.Name, err)
+	}
+	if err := w.Read(unsafe.Slice((*float32)(b.data), w.Len())); err != nil {
+		b.free()
+		return nil, nil, err
+	}
+	d.grow(b.bytes)
+	d.remember(w)
+	return b, func() { d.grow(-b.bytes); b.free() }, nil
+}
+
+// packed is w in oneDNN's order, shared by all workers. Neither dimension is 0.
+func (o *ops) packed(w *kernels.Weight) *C.optin_cpu_weights {
+	packed, err := w.Packed(&o.dev.forms[linearForm], func() (any, func(), error) { return o.packLinear(w) })
+	if err != nil {
+		kernels.Fail(err)
+	}
+	return packed.(*C.optin_cpu_weights)
+}
+
+func (o *ops) packLinear(w *kernels.Weight) (any, func(), error) {
+	d := o.dev
+	p := (*C.optin_cpu_weights)(C.calloc(1, C.sizeof_optin_cpu_weights))
+	err := reading(w, func(values unsafe.Pointer) error {
+		return check(C.optin_cpu_weights_pack(p, d.engine, o.stream, (*C.float)(values), C.int64_t(w.Rows), C.int64_t(w.Cols)))
+	})
+	if err != nil {
+		C.free(unsafe.Pointer(p))
+		return nil, nil, fmt.Errorf("weight %s: %w", w.Name, err)
+	}
+	d.grow(int(p.bytes))
+	d.remember(w)
+	free := func() {
+		d.grow(-int(p.bytes))
+		C.optin_cpu_weights_free(p)
+		C.free(unsafe.Pointer(p))
+	}
+	return p, free, nil
+}
+
+func (o *ops) Unpack(w *kernels.Weight, transpose bool) *kernels.Tensor {
+	kernels.CheckUnpack(w)
+	rows, cols, flag := w.Rows, w.Cols, C.int(0)
+	if transpose {
+		rows, cols, flag = cols, rows, 1
+	}
+	y := o.real(rows, cols)
+	if y.Len() > 0 {
+		must(C.optin_cpu_weights_unpack(floats(y), o.dev.engine, o.stream, o.packed(w), flag))
+	}
+	return y
+}
