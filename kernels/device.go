@@ -143,10 +143,7 @@ func (p *Pool) Each(ctx context.Context, n int, f func(ops Ops, i int) error) er
 			if i >= n {
 				return
 			}
-			mark := ops.Mark()
-			err := guarded(func() error { return f(ops, i) })
-			ops.Release(mark)
-			if err != nil {
+			if err := scoped(ops, func() error { return f(ops, i) }); err != nil {
 				failed.Store(true)
 				mu.Lock()
 				if i < at {
@@ -176,13 +173,21 @@ func (p *Pool) One(ctx context.Context, f func(ops Ops) error) error {
 	}
 	result := make(chan error)
 	p.wide.jobs <- func(ops Ops) {
-		mark := ops.Mark()
-		err := guarded(func() error { return f(ops) })
-		ops.Release(mark)
-		result <- err
+		result <- scoped(ops, func() error { return f(ops) })
 	}
 	err := <-result
 	rethrow(err)
+	return err
+}
+
+// scoped calls f and releases what it took. Both may fail: a Release finds what
+// was written outside of tensors.
+func scoped(ops Ops, f func() error) error {
+	mark := ops.Mark()
+	err := guarded(f)
+	if e := guarded(func() error { ops.Release(mark); return nil }); err == nil {
+		err = e
+	}
 	return err
 }
 

@@ -24,14 +24,16 @@ func coefficient(op string) float64 {
 		return 0 // values move
 	case "Add", "MaskUnits", "Embed":
 		return 1 // one rounding
-	case "Linear", "RemoveUnits", "GramAdd", "ScatterMean", "ManifoldLoss":
+	case "ManifoldLoss", "ManifoldLossRows", "SquaredError", "LayerNorm":
+		return 1 // the scale already bounds each step
+	case "Linear", "RemoveUnits", "GramAdd", "ScatterMean":
 		return 2 // sums of products, and an activation of slope up to 1.13
 	case "NormalizeRows", "NormalizedDifference":
 		return 2 // a sum, a root and a quotient
-	case "Activate", "Softmax", "LayerNorm", "Attention":
-		return 4 // exp, erf and tanh good to a few units, quotients
-	case "KLDivergence", "SquaredError", "ManifoldLossRows":
-		return 4 // squares and logarithms of sums
+	case "Softmax", "Attention", "KLDivergence":
+		return 2 // exp and log good to a few units, quotients
+	case "Activate":
+		return 4 // erf and tanh good to a few units, and little to divide it by
 	}
 	panic("kerneltest: no tolerance for " + op)
 }
