@@ -48,10 +48,10 @@ const (
 type Timing struct {
 	Kind       string            `json:"kind"`       // ModelOnly or EndToEnd
 	Batch      int               `json:"batch"`      // samples per call
-	Dense      *measure.Estimate `json:"dense"`      // seconds per call, median with its interval
-	Pruned     *measure.Estimate `json:"pruned"`     // seconds per call, median with its interval
-	Speedup    *measure.Estimate `json:"speedup"`    // dense over pruned, above 1 is faster
-	Throughput *measure.Estimate `json:"throughput"` // samples per second, pruned
+	Dense      *Estimate         `json:"dense"`      // seconds per call, median with its interval
+	Pruned     *Estimate         `json:"pruned"`     // seconds per call, median with its interval
+	Speedup    *Estimate         `json:"speedup"`    // dense over pruned, above 1 is faster
+	Throughput *Estimate         `json:"throughput"` // samples per second, pruned
 	FLOPS      *float64          `json:"flops"`      // executed FLOP/s of the pruned model
 	DenseFLOPS *float64          `json:"dense_flops"`
 	PeakFLOPS  *float64          `json:"peak_flops"` // measured on this machine with one large product
@@ -86,3 +86,6 @@ func (v Verdict) String() string {
 	}
 	return "INVALID"
 }
+
+// Estimate is a figure with the interval that holds the true one.
+type Estimate = measure.Estimate
