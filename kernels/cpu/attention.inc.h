@@ -72,45 +72,47 @@ static void product(float *c, size_t ldc, const float *a, size_t lda, const floa
   }
 }
 
-// The scratch of one head.
+// What one head computes with, besides its arguments.
 typedef struct {
-  size_t ldk, ldv;    // keys, head size, rounded up to vectors
-  float *keys;        // (d, ldk), transposed
-  float *values;      // (k, ldv)
-  float *scores;      // (MQ, MK)
-  float *context;     // (MQ, ldv)
-  float *top, *sum;   // (MQ): running maximum, and sum of e^(score - maximum)
+  size_t ldk, ldv, ldc;  // distances of rows of keys, values and context
+  float *keys;           // (d, ldk), transposed
+  const float *values;   // (k, ldv), of which ldc columns may be read
+  float *scores;         // (MQ, MK)
+  float *context;        // (MQ, ldc)
+  float *top, *sum;      // (MQ): running maximum, and sum of e^(score - maximum)
 } attention_tiles;
 
 static size_t attention_scratch(size_t k_max, size_t head_size) {
-  const size_t ldk = round_up(k_max, W), ldv = round_up(head_size, W);
-  return round_up(head_size * ldk + k_max * ldv + MQ * (MK + ldv + 2), 16);
+  const size_t ldk = round_up(k_max, W), ldc = round_up(head_size, W);
+  return round_up(head_size * ldk + k_max * ldc + MQ * (MK + ldc + 2), 16);
 }
 
-static attention_tiles attention_lay_out(float *scratch, size_t k_max, size_t head_size) {
-  attention_tiles t = {.ldk = round_up(k_max, W), .ldv = round_up(head_size, W)};
+// attention_pack lays scratch out, transposes n rows of k and copies those of v
+// where they are many, or not whole vectors. Rows of k and v are C apart.
+static attention_tiles attention_pack(float *scratch, const float *k, const float *v, size_t C,
+                                      size_t n, size_t d) {
+  enum { FEW = 48 };  // rows of v that a first-level cache holds although they are far apart
+  attention_tiles t = {.ldk = round_up(n, W), .ldv = C, .ldc = round_up(d, W), .values = v};
   t.scores = scratch;
   t.context = t.scores + MQ * MK;
-  t.values = t.context + MQ * t.ldv;
-  t.keys = t.values + k_max * t.ldv;
-  t.top = t.keys + head_size * t.ldk;
+  t.top = t.context + MQ * t.ldc;
   t.sum = t.top + MQ;
-  return t;
-}
-
-// pack fills keys and values from n rows of k and v, which are C apart.
-static void attention_pack(const attention_tiles *t, const float *k, const float *v, size_t C,
-                           size_t n, size_t d) {
+  t.keys = t.sum + MQ;
   vf block[W];
   for (size_t c = 0; c < d; c += W) {
     for (size_t j = 0; j < n; j += W) {
       load_transposed(block, k + j * C + c, C, n - j < W ? n - j : W, d - c);
-      for (size_t i = 0; i < W && c + i < d; i++) v_store(t->keys + (c + i) * t->ldk + j, block[i]);
+      for (size_t i = 0; i < W && c + i < d; i++) v_store(t.keys + (c + i) * t.ldk + j, block[i]);
     }
   }
+  if (n <= FEW && d % W == 0) return t;
+  float *values = t.keys + d * t.ldk;
   for (size_t j = 0; j < n; j++) {
-    for (size_t c = 0; c < d; c += W) v_store(t->values + j * t->ldv + c, load(v + j * C + c, d - c));
+    for (size_t c = 0; c < d; c += W) v_store(values + j * t.ldc + c, load(v + j * C + c, d - c));
   }
+  t.values = values;
+  t.ldv = t.ldc;
+  return t;
 }
 
 // The keys from "from" on that query i of n sees.
@@ -151,8 +153,8 @@ static void softmax_tile(const attention_tiles *t, size_t i, size_t n, size_t wi
     float one[W];
     v_store(one, shrink);
     t->sum[i] *= one[0];
-    for (size_t c = 0; c < t->ldv; c += W) {
-      float *o = t->context + i * t->ldv + c;
+    for (size_t c = 0; c < t->ldc; c += W) {
+      float *o = t->context + i * t->ldc + c;
       v_store(o, v_mul(v_load(o), shrink));
     }
   }
@@ -174,7 +176,6 @@ static void attention_tile(const optin_cpu_attention *s, const attention_tiles *
     t->top[i] = -INFINITY;
     t->sum[i] = 0;
   }
-  memset(t->context, 0, queries * t->ldv * sizeof *t->context);
   const size_t all = seen(s, first_query + queries - 1, 0, h->keys);
   for (size_t key = 0; key < all; key += MK) {
     const size_t n = all - key < MK ? all - key : MK, width = round_up(n, W);
@@ -186,14 +187,14 @@ static void attention_tile(const optin_cpu_attention *s, const attention_tiles *
                    h->bias ? h->bias + query * h->k_max + key : NULL,
                    h->key_bias ? h->key_bias + key : NULL);
     }
-    product(t->context, t->ldv, t->scores, MK, t->values + key * t->ldv, t->ldv, queries,
-            t->ldv / W, n, 1);
+    product(t->context, t->ldc, t->scores, MK, t->values + key * t->ldv, t->ldv, queries,
+            t->ldc / W, n, key > 0);
   }
   for (size_t i = 0; i < queries; i++) {
     const vf scale = v_set(t->sum[i] == 0 ? 0.0f : h->mask / t->sum[i]);
     float *dst = h->dst + (first_query + i) * h->C;
     for (size_t c = 0; c < h->d; c += W) {
-      store(dst + c, v_mul(v_load(t->context + i * t->ldv + c), scale), h->d - c);
+      store(dst + c, v_mul(v_load(t->context + i * t->ldc + c), scale), h->d - c);
     }
   }
 }
@@ -225,42 +226,54 @@ static void attention_run(const optin_cpu_attention *s, const attention_head *h,
     for (size_t i = 0; i < h->queries; i++) memset(h->dst + i * h->C, 0, h->d * sizeof *h->dst);
     return;
   }
-  const attention_tiles t = attention_lay_out(scratch, s->k_max, h->d);
-  attention_pack(&t, h->k, h->v, h->C, h->keys, h->d);
+  const attention_tiles t = attention_pack(scratch, h->k, h->v, h->C, h->keys, h->d);
   for (size_t i = 0; i < h->queries; i += MQ) {
     attention_tile(s, &t, h, i, h->queries - i < MQ ? h->queries - i : MQ);
   }
 }
 
+// One head of one sequence of one variant.
+static void attention_item(float *dst, const optin_cpu_attention *s, const int32_t *q_offsets,
+                           const int32_t *k_offsets, size_t item, float *scratch) {
+  const size_t C = s->heads * s->head_size;
+  const size_t head = item % s->heads, b = item / s->heads % s->sequences;
+  const size_t variant = item / s->heads / s->sequences;
+  const size_t q = variant * s->q_rows + (size_t)q_offsets[b];
+  const size_t k = variant * s->k_rows + (size_t)k_offsets[b];
+  const size_t column = head * s->head_size;
+  attention_head h = {
+      .q = s->q + q * C + column,
+      .k = s->k + k * C + column,
+      .v = s->v + k * C + column,
+      .dst = dst + q * C + column,
+      .C = C,
+      .d = s->head_size,
+      .queries = (size_t)(q_offsets[b + 1] - q_offsets[b]),
+      .keys = (size_t)(k_offsets[b + 1] - k_offsets[b]),
+      .k_max = s->k_max,
+      .mask = 1.0f,
+  };
+  if (s->bias) h.bias = s->bias + head * s->q_max * s->k_max;
+  if (s->key_bias) h.key_bias = s->key_bias + k % s->bias_rows;
+  if (s->head_mask) {
+    h.mask = s->head_mask[variant / (s->variants / s->mask_rows) * s->heads + head];
+  }
+  attention_run(s, &h, scratch);
+}
+
 static void attention_f32(float *dst, const optin_cpu_attention *s, const int32_t *q_offsets,
                           const int32_t *k_offsets) {
-  const size_t C = s->heads * s->head_size;
   const size_t items = s->variants * s->sequences * s->heads;
-  const size_t scratch = attention_scratch(s->k_max, s->head_size);
-#pragma omp parallel for num_threads(s->threads) schedule(dynamic) if (s->threads > 1)
-  for (size_t item = 0; item < items; item++) {
-    const size_t head = item % s->heads, b = item / s->heads % s->sequences;
-    const size_t variant = item / s->heads / s->sequences;
-    const size_t q = variant * s->q_rows + (size_t)q_offsets[b];
-    const size_t k = variant * s->k_rows + (size_t)k_offsets[b];
-    const size_t column = head * s->head_size;
-    attention_head h = {
-        .q = s->q + q * C + column,
-        .k = s->k + k * C + column,
-        .v = s->v + k * C + column,
-        .dst = dst + q * C + column,
-        .C = C,
-        .d = s->head_size,
-        .queries = (size_t)(q_offsets[b + 1] - q_offsets[b]),
-        .keys = (size_t)(k_offsets[b + 1] - k_offsets[b]),
-        .k_max = s->k_max,
-        .mask = 1.0f,
-    };
-    if (s->bias) h.bias = s->bias + head * s->q_max * s->k_max;
-    if (s->key_bias) h.key_bias = s->key_bias + k % s->bias_rows;
-    if (s->head_mask) {
-      h.mask = s->head_mask[variant / (s->variants / s->mask_rows) * s->heads + head];
+  if (s->threads == 1) {
+    for (size_t i = 0; i < items; i++) {
+      attention_item(dst, s, q_offsets, k_offsets, i, s->scratch);
     }
-    attention_run(s, &h, s->scratch + (size_t)omp_get_thread_num() * scratch);
+    return;
+  }
+  const size_t scratch = attention_scratch(s->k_max, s->head_size);
+#pragma omp parallel for num_threads(s->threads) schedule(dynamic)
+  for (size_t i = 0; i < items; i++) {
+    float *own = s->scratch + (size_t)omp_get_thread_num() * scratch;
+    attention_item(dst, s, q_offsets, k_offsets, i, own);
   }
 }

@@ -44,6 +44,10 @@
          (float *dst, int32_t *count, const float *src, const int32_t *idx, size_t n,           \
           size_t rows, size_t C),                                                               \
          (dst, count, src, idx, n, rows, C))                                                    \
+  /* upper += m, lower += m'; m (rows, C), upper's and lower's rows D apart */                  \
+  KERNEL(add_both_f32,                                                                          \
+         (float *upper, float *lower, const float *m, size_t rows, size_t C, size_t D),         \
+         (upper, lower, m, rows, C, D))                                                         \
   /* *dst += 2 tr(aa ee) + 2 tr(ae ae) + 4 tr(ae ee) + |ee|^2; (D, D) */                        \
   KERNEL(manifold_f64,                                                                          \
          (double *dst, const float *aa, const float *ae, const float *ee, size_t D),            \

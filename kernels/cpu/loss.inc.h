@@ -1,10 +1,30 @@
-// Losses: every sum is in double precision.
+// Losses, whose sums are in double precision, and what their matrices are made of.
 
 // load_transposed sets t[i] to column i of the n x m corner of src, whose rows
 // are C apart; n, m <= W. The rest is 0.
 static inline void load_transposed(vf t[W], const float *src, size_t C, size_t n, size_t m) {
   for (size_t i = 0; i < W; i++) t[i] = i < n ? load(src + i * C, m) : v_set(0.0f);
   v_transpose(t);
+}
+
+static void add_both_f32(float *upper, float *lower, const float *m, size_t rows, size_t C,
+                         size_t D) {
+  vf t[W];
+  for (size_t i = 0; i < rows; i += W) {
+    const size_t down = rows - i < W ? rows - i : W;
+    for (size_t j = 0; j < C; j += W) {
+      const size_t across = C - j < W ? C - j : W;
+      load_transposed(t, m + i * C + j, C, down, across);
+      for (size_t c = 0; c < across; c++) {
+        float *row = lower + (j + c) * D + i;
+        store(row, v_add(load(row, down), t[c]), down);
+      }
+      for (size_t r = i; r < i + down; r++) {
+        float *row = upper + r * D + j;
+        store(row, v_add(load(row, across), load(m + r * C + j, across)), across);
+      }
+    }
+  }
 }
 
 static void manifold_f64(double *dst, const float *aa, const float *ae, const float *ee, size_t D) {

@@ -19,12 +19,15 @@ static inline vf reduce_ln2(vf x, vf *n) {
   return v_fnma(*n, v_set(-2.12194440e-4f), r);
 }
 
-// e^x; 0 below -104, where floats end, infinite above 89. NaN stays NaN.
+// e^x; 0 below -87.3, where normal floats end (what lies beneath them is slow), and
+// infinite above 89. NaN stays NaN.
 static inline vf v_exp(vf x) {
   vf n;
-  x = v_min(v_set(89.0f), v_max(v_set(-104.0f), x));
-  const vf r = reduce_ln2(x, &n);
-  return v_scale2(v_add(expm1_small(r), v_set(1.0f)), n);
+  const vf lowest = v_set(-87.3f);
+  const vf y = v_min(v_set(89.0f), v_max(lowest, x));
+  const vf r = reduce_ln2(y, &n);
+  const vf e = v_scale2(v_add(expm1_small(r), v_set(1.0f)), n);
+  return v_select(v_less(x, lowest), v_set(0.0f), e);
 }
 
 static inline vf v_tanh(vf x) {
@@ -39,7 +42,7 @@ static inline vf v_tanh(vf x) {
 
 // x Phi(x), Phi the normal distribution. Its tail is computed by itself, so that
 // nothing cancels: Phi(-t) = e^(-t^2/2) R(t), and R(t) = u P(u) for
-// u = 1/(1 + 0.3 t): 4e-9 up to t = 14, where the tail leaves the floats.
+// u = 1/(1 + 0.3 t): 4e-9 up to t = 14, beyond which v_exp gives 0.
 static inline vf v_gelu(vf x) {
   const vf one = v_set(1.0f), half = v_set(0.5f);
   const vf t = v_min(v_set(20.0f), v_abs(x));

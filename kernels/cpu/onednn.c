@@ -7,18 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels.h"
-
-// TRY goes to done with the status of a oneDNN call that fails.
-#define TRY(function, ...)                             \
-  do {                                                 \
-    status.code = function(__VA_ARGS__);               \
-    if (status.code != dnnl_success) {                 \
-      status.call = #function;                         \
-      goto done;                                       \
-    }                                                  \
-  } while (0)
-
 static const int64_t typical_rows = 512;
 
 optin_cpu_status optin_cpu_engine_create(dnnl_engine_t *dst) {
@@ -216,15 +204,6 @@ void optin_cpu_linear_free(optin_cpu_linear *l) {
   dnnl_memory_destroy(l->dst);
   dnnl_memory_destroy(l->scratch);
   memset(l, 0, sizeof *l);
-}
-
-optin_cpu_status optin_cpu_gemm_f32(float *dst, const float *a, const float *b, int ta, int tb,
-                                    int64_t M, int64_t N, int64_t K, int add) {
-  optin_cpu_status status = {0};
-  TRY(dnnl_sgemm, ta ? 'T' : 'N', tb ? 'T' : 'N', M, N, K, 1.0f, a, ta ? M : K, b, tb ? K : N,
-      add ? 1.0f : 0.0f, dst, N);
-done:
-  return status;
 }
 
 void optin_cpu_threads(int n) { omp_set_num_threads(n); }

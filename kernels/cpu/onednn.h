@@ -5,12 +5,24 @@
 #include <dnnl.h>
 #include <stddef.h>
 
+#include "kernels.h"
+
 // What became of a call: code is dnnl_success, or what the function that call
 // names returned.
 typedef struct {
   int code;
   const char *call;
 } optin_cpu_status;
+
+// TRY goes to done with the status of a oneDNN call that fails.
+#define TRY(function, ...)               \
+  do {                                   \
+    status.code = function(__VA_ARGS__); \
+    if (status.code != dnnl_success) {   \
+      status.call = #function;           \
+      goto done;                         \
+    }                                    \
+  } while (0)
 
 // The weights (out, in) of a linear layer in oneDNN's own order.
 typedef struct {
@@ -54,9 +66,19 @@ void optin_cpu_linear_free(optin_cpu_linear *l);
 
 optin_cpu_status optin_cpu_engine_create(dnnl_engine_t *dst);
 optin_cpu_status optin_cpu_stream_create(dnnl_stream_t *dst, dnnl_engine_t engine);
-// op(a) op(b), added to dst where add is set; row-major, transposed where ta, tb.
-optin_cpu_status optin_cpu_gemm_f32(float *dst, const float *a, const float *b, int ta, int tb,
-                                    int64_t M, int64_t N, int64_t K, int add);
+
+// dst (+)= op(a) op(b), added where add is set, a and b transposed where ta, tb.
+typedef struct {
+  int ta, tb, add;
+  int64_t M, N, K, lda, ldb, ldc;
+} optin_cpu_gemm;
+optin_cpu_status optin_cpu_gemm_f32(float *dst, const float *a, const float *b, optin_cpu_gemm g);
+
+// dst (D, D) += a' a, a (n, D), at little more than half the cost of a gemm; scratch
+// holds optin_cpu_gram_scratch(D) floats.
+optin_cpu_status optin_cpu_gram_f32(float *dst, const float *a, int64_t n, int64_t D,
+                                    const optin_cpu_isa *isa, float *scratch);
+size_t optin_cpu_gram_scratch(int64_t D);
 
 // Threads: how many the calling thread's parallel regions get from now on, and how
 // many they do get.

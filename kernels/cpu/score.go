@@ -54,14 +54,23 @@ func (o *ops) normalize(x, phi *kernels.Tensor) *kernels.Tensor {
 	return y
 }
 
+// GramAdd computes about half of the product where a is b, and tallies all of it.
 func (o *ops) GramAdd(gram, a, b *kernels.Tensor) {
 	kernels.CheckGramAdd(gram, a, b)
 	o.tally.LossMACs += kernels.GramMACs(a, b)
 	if gram.Len() == 0 || a.Rows == 0 {
 		return
 	}
-	must(C.optin_cpu_gemm_f32(floats(gram), floats(a), floats(b), 1, 0,
-		C.int64_t(a.Cols), C.int64_t(b.Cols), C.int64_t(a.Rows), 1))
+	rows, m, n := C.int64_t(a.Rows), C.int64_t(a.Cols), C.int64_t(b.Cols)
+	if floats(a) == floats(b) {
+		mark := o.Mark()
+		scratch := o.real(1, int(C.optin_cpu_gram_scratch(m)))
+		must(C.optin_cpu_gram_f32(floats(gram), floats(a), rows, m, o.isa, floats(scratch)))
+		o.Release(mark)
+		return
+	}
+	must(C.optin_cpu_gemm_f32(floats(gram), floats(a), floats(b),
+		C.optin_cpu_gemm{ta: 1, add: 1, M: m, N: n, K: rows, lda: m, ldb: n, ldc: n}))
 }
 
 func (o *ops) ManifoldLoss(dst, aa, ae, ee *kernels.Tensor) {
@@ -82,8 +91,9 @@ func (o *ops) ManifoldLossRows(dst, a, e *kernels.Tensor) {
 	mark := o.Mark()
 	middle, m := o.real(a.Rows, a.Cols), o.real(a.Rows, a.Rows)
 	C.optin_cpu_add_half_f32(o.isa, floats(middle), floats(a), floats(e), size(a))
-	must(C.optin_cpu_gemm_f32(floats(m), floats(middle), floats(e), 0, 1,
-		C.int64_t(a.Rows), C.int64_t(a.Rows), C.int64_t(a.Cols), 0))
+	rows, cols := C.int64_t(a.Rows), C.int64_t(a.Cols)
+	must(C.optin_cpu_gemm_f32(floats(m), floats(middle), floats(e),
+		C.optin_cpu_gemm{tb: 1, M: rows, N: rows, K: cols, lda: cols, ldb: cols, ldc: rows}))
 	C.optin_cpu_symmetric_norm_f64(o.isa, doubles(dst), floats(m), C.size_t(a.Rows))
 	o.Release(mark)
 }
