@@ -107,6 +107,8 @@ func (m *Measure) keys() []key {
 	return []key{
 		option(&m.Batch, t, "batch", []int{1, 32}, batches()).
 			about("examples per call, a time for each; [] times nothing"),
+		option(&m.Methods, t, "methods", nil, anyList(Trajectory)).absent("all").
+			about("scoring methods whose models are timed"),
 		option(&m.Samples, t, "samples", 10, atLeast(6, 20)).
 			about("rounds at least, each the dense and the pruned model once; an interval needs 6"),
 		option(&m.MinTime, t, "min_time", 1, atLeast(0.0, 0.5)).

@@ -1,6 +1,10 @@
 package experiment
 
-import "optin/bench/task"
+import (
+	"slices"
+
+	"optin/bench/task"
+)
 
 // The tables of an experiment file, as one run sees them. What a key means, its
 // default and its range are in one place only: the method keys of its table.
@@ -92,9 +96,15 @@ type Rebuild struct {
 // Measure is the table [measure].
 type Measure struct {
 	Batch    []int
+	Methods  []string
 	Samples  int
 	MinTime  float64
 	EndToEnd bool
+}
+
+// times says whether models of a scoring method are timed.
+func (m Measure) times(method string) bool {
+	return len(m.Methods) == 0 || slices.Contains(m.Methods, method)
 }
 
 // Evaluate is the table [evaluate].

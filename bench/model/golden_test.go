@@ -12,6 +12,7 @@ import (
 
 	"optin/bench/model"
 	"optin/kernels"
+	"optin/kernels/cpu"
 	"optin/kernels/ref"
 )
 
@@ -100,6 +101,7 @@ func devices(t *testing.T) []kernels.Device {
 	var all []kernels.Device
 	for _, open := range []func() (kernels.Device, error){
 		func() (kernels.Device, error) { return ref.New(1) },
+		func() (kernels.Device, error) { return cpu.New(cpu.Options{Threads: 1, Guard: true}) },
 	} {
 		d, err := open()
 		if err != nil {

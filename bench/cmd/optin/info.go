@@ -1,0 +1,177 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+
+	"optin/bench/experiment"
+	"optin/bench/measure"
+	"optin/bench/model"
+	"optin/bench/prune"
+	"optin/cuda"
+	"optin/kernels/cpu"
+	"optin/kernels/kerneltest"
+
+	"github.com/spf13/cobra"
+)
+
+func infoCommand() *cobra.Command {
+	var length int
+	cmd := &cobra.Command{
+		Use:   "info MODEL",
+		Short: "show a model's layers, parameters and multiply-accumulates",
+		Args:  args(1, 1, "one model folder"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			m, closeModel, err := model.Open(args[0])
+			if err != nil {
+				return err
+			}
+			defer closeModel()
+			c := m.Config()
+			if !c.Text() {
+				length = c.Tokens()
+			} else if length < 1 || length > c.Positions {
+				return usageError{fmt.Errorf("--seq-len %d: the model takes 1 to %d tokens", length, c.Positions)}
+			}
+			return printInfo(cmd.OutOrStdout(), m, int64(length))
+		},
+	}
+	cmd.Flags().IntVar(&length, "seq-len", 128, "`tokens` of a text to count for; images have their own")
+	return cmd
+}
+
+func printInfo(w io.Writer, m model.Model, t int64) error {
+	c := m.Config()
+	one := prune.Lengths{Sequences: 1, Tokens: t, TokenPairs: t * t}
+	macs, values := prune.CountMACs(m, one), prune.CountValues(m)
+	fmt.Fprintf(w, "%s (%s), %d labels\n", c.Architecture, c.ModelType, len(c.Labels))
+	fmt.Fprintf(w, "hidden %d, head size %d, %d layers\n\n", c.Hidden, c.HeadSize, c.Layers)
+	fmt.Fprintf(w, "%5s %6s %8s %12s %14s\n", "layer", "heads", "neurons", "parameters", "MACs")
+	for l := range c.Layers {
+		var cost int64
+		for s, site := range m.Sites() {
+			if site.Layer == l {
+				cost += macs.Unit[s] * int64(site.Units)
+			}
+		}
+		fmt.Fprintf(w, "%5d %6d %8d %12d %14d\n", l, c.HeadsIn(l), c.NeuronsIn(l), m.LayerValues(l), cost)
+	}
+	fmt.Fprintf(w, "%5s %6s %8s %12d %14d   embeddings and head\n", "", "", "", values.Outside, macs.Outside)
+	fmt.Fprintf(w, "%5s %6s %8s %12d %14d   for one sequence of %d tokens\n", "total", "", "", values.Total(), macs.Total(), t)
+	return nil
+}
+
+func keysCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "keys",
+		Short: "list every key of an experiment file, with its default",
+		Args:  args(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return experiment.WriteKeys(cmd.OutOrStdout())
+		},
+	}
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "show versions, machine and devices",
+		Args:  args(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			w := cmd.OutOrStdout()
+			fmt.Fprintf(w, "optin %s (revision %s), %s\n", orUnknown(version), orUnknown(revision), runtime.Version())
+			machine := measure.DescribeMachine()
+			fmt.Fprintf(w, "machine  %s, %d usable processors, %.1f GiB, %s\n", machine.CPU, machine.Usable, float64(machine.MemoryBytes)/(1<<30), machine.OS)
+			if dev, err := cpu.New(cpu.Options{}); err == nil {
+				fmt.Fprintf(w, "cpu      %s\n", dev.Describe())
+				dev.Close()
+			} else {
+				fmt.Fprintf(w, "cpu      not available: %v\n", err)
+			}
+			found, err := cuda.Discover()
+			switch {
+			case err != nil:
+				fmt.Fprintf(w, "cuda     not available: %v\n", err)
+			case len(found.List) == 0:
+				fmt.Fprintf(w, "cuda     no device: %s\n", found.Absent)
+			}
+			for i, d := range found.List {
+				fmt.Fprintf(w, "cuda     %d: %s, driver %s (not used: this version has no GPU kernels)\n", i, d.Name, found.Driver)
+			}
+			return nil
+		},
+	}
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "unknown"
+	}
+	return s
+}
+
+func selftestCommand() *cobra.Command {
+	var device string
+	var threads int
+	var quick bool
+	cmd := &cobra.Command{
+		Use:   "selftest",
+		Short: "check every kernel against the float64 reference on this machine",
+		Args:  args(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			dev, _, err := openDevice(device, threads)
+			if err != nil {
+				return err
+			}
+			defer dev.Close()
+			fmt.Fprintln(cmd.OutOrStdout(), dev.Describe())
+			results, err := kerneltest.Check(dev, kerneltest.Options{Quick: quick})
+			if err != nil {
+				return err
+			}
+			return printChecks(cmd.OutOrStdout(), results)
+		},
+	}
+	cmd.Flags().StringVar(&device, "device", "cpu", "cpu or ref")
+	cmd.Flags().IntVar(&threads, "threads", 0, "workers; 0: one for every core")
+	cmd.Flags().BoolVar(&quick, "quick", false, "leave out the large shapes")
+	return cmd
+}
+
+// printChecks sums up the checks per op, and lists what failed in full.
+func printChecks(w io.Writer, results []kerneltest.Result) error {
+	type summary struct {
+		cases, failed int
+		share         float64
+	}
+	byOp := map[string]*summary{}
+	var ops []string
+	failed := 0
+	for _, r := range results {
+		s := byOp[r.Op]
+		if s == nil {
+			s = &summary{}
+			byOp[r.Op] = s
+			ops = append(ops, r.Op)
+		}
+		s.cases++
+		if !r.OK {
+			s.failed++
+			failed++
+			fmt.Fprintf(w, "FAILED  %v\n", r)
+		} else if r.Tolerance > 0 {
+			s.share = max(s.share, r.Share)
+		}
+	}
+	fmt.Fprintf(w, "%-24s %6s %7s  %s\n", "op", "cases", "failed", "most of the tolerance used")
+	for _, op := range ops {
+		s := byOp[op]
+		fmt.Fprintf(w, "%-24s %6d %7d  %.0f %%\n", op, s.cases, s.failed, 100*s.share)
+	}
+	if failed > 0 {
+		return fmt.Errorf("selftest: %d of %d cases failed on this machine; please report the lines above", failed, len(results))
+	}
+	fmt.Fprintf(w, "all %d cases passed\n", len(results))
+	return nil
+}

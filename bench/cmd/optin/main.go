@@ -1,0 +1,87 @@
+// Optin prunes pretrained transformers in one shot, without re-training, and
+// measures what that buys. See README.md, or optin help.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Set when the program is linked.
+var version, revision string
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Stdout, os.Stderr, os.Args[1:]))
+}
+
+// Exit statuses.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 130
+)
+
+// usageError is a command line that makes no sense.
+type usageError struct{ error }
+
+// run is the whole program: what main does, but testable.
+func run(ctx context.Context, stdout, stderr io.Writer, args []string) int {
+	root := command(stdout, stderr)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(stderr, "optin: stopped; what was finished is kept: the same command goes on from there")
+		return exitInterrupted
+	case errors.As(err, &usage):
+		fmt.Fprintf(stderr, "optin: %v\nTry: optin help\n", err)
+		return exitUsage
+	}
+	fmt.Fprintf(stderr, "optin: %v\n", err)
+	return exitFailed
+}
+
+func command(stdout, stderr io.Writer) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "optin",
+		Short:         "prune pretrained transformers in one shot, and measure what that buys",
+		SilenceErrors: true, SilenceUsage: true,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("there is no command %q", args[0])}
+			}
+			return cmd.Help()
+		},
+	}
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(runCommand(), scoreCommand(), pruneCommand(), evalCommand(), predictCommand(), timeCommand(),
+		reportCommand(), infoCommand(), keysCommand(), selftestCommand(), versionCommand())
+	return root
+}
+
+// args is a check of the number of arguments, as a usage error.
+func args(least, most int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, list []string) error {
+		if len(list) < least || len(list) > most {
+			return usageError{fmt.Errorf("%s takes %s", cmd.CommandPath(), what)}
+		}
+		return nil
+	}
+}

@@ -1,0 +1,92 @@
+package experiment
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"optin/bench/model"
+	"optin/bench/prune"
+	"optin/bench/record"
+	"optin/bench/task"
+)
+
+// What is known of models, scores and runs, put into the words of a record.
+
+func baseName(path string) string { return filepath.Base(filepath.Clean(path)) }
+
+func (e *engine) describeModel(name string, s *Subject, r Run, f *Feed, c *Calibration, evaluated *Evaluation) record.Model {
+	cfg := s.Model.Config()
+	lengths := r.Search.lengths(c)
+	costs := prune.CountMACs(s.Model, lengths)
+	n := float64(lengths.Sequences)
+	executed := float64(evaluated.ExecutedMACs) / float64(evaluated.Examples)
+	return record.Model{
+		Name: name, Path: s.Path, Arch: cfg.ModelType, Task: s.Task.Name, Split: f.Split,
+		Layers: cfg.Layers, Hidden: cfg.Hidden, Heads: cfg.HeadsPerLayer, Neurons: cfg.NeuronsPerLayer,
+		Params: s.Model.Params().Count(), EncoderMACs: float64(costs.Dense()) / n, ModelMACs: float64(costs.Total()) / n,
+		SeqLen: float64(lengths.Tokens) / n, ExecutedMACs: &executed, Metrics: metrics(evaluated),
+		Calibration: &record.Sample{Split: task.Train, Examples: c.Examples, Tokens: c.Tokens},
+	}
+}
+
+func describeScores(name string, s *Subject, r Run, c *Calibration, scores Scores, seconds float64) record.Scores {
+	out := record.Scores{Model: name, Method: r.Score.Method, Variant: r.Variant, Seed: r.Score.Draw(),
+		Seconds: &seconds, Warnings: flatness(scores.Values)}
+	costs := prune.CountMACs(s.Model, r.Search.lengths(c))
+	n := float64(r.Search.lengths(c).Sequences)
+	for i, site := range s.Model.Sites() {
+		kind := record.Heads
+		if site.Kind == model.Neurons {
+			kind = record.Neurons
+		}
+		out.Sites = append(out.Sites, record.Site{Layer: site.Layer, Kind: kind, Cost: float64(costs.Unit[i]) / n, Values: scores.Values[i]})
+	}
+	return out
+}
+
+func (e *engine) describeMask(out *record.Run, s *Subject, r Run, c *Calibration, mask prune.Mask) {
+	kept := mask.Kept()
+	encoder, whole := prune.CountMACs(s.Model, r.Search.lengths(c)).Share(kept)
+	_, params := prune.CountValues(s.Model).Share(kept)
+	out.KeptEncoderMACs, out.KeptModelMACs, out.KeptParams = &encoder, &whole, &params
+	layers := s.Model.Config().Layers
+	out.Heads = prune.PerLayer(s.Model.Sites(), layers, model.Heads, kept)
+	out.Neurons = prune.PerLayer(s.Model.Sites(), layers, model.Neurons, kept)
+}
+
+func describeVerification(out *record.Run, v prune.Verification) {
+	counted, executed := float64(v.CountedMACs), float64(v.ExecutedMACs)
+	out.Verify = &record.Verify{OK: v.Err() == nil, Examples: v.Sequences, LogitGap: &v.Difference,
+		Tolerance: prune.Tolerance, CountedMACs: &counted, ExecutedMACs: &executed}
+}
+
+func metrics(e *Evaluation) []record.Metric {
+	var out []record.Metric
+	for _, m := range e.Metrics {
+		out = append(out, record.Metric{Name: m.Name, Value: &m.Value, StdErr: &m.StdErr, N: m.N})
+	}
+	return out
+}
+
+func metricText(list []record.Metric) string {
+	var words []string
+	for _, m := range list {
+		words = append(words, fmt.Sprintf("%s %.2f %% (± %.2f)", m.Name, 100**m.Value, 100**m.StdErr))
+	}
+	return strings.Join(words, ", ")
+}
+
+// headline is a run's result in one line.
+func headline(out *record.Run) string {
+	text := fmt.Sprintf("%.1f %% of MACs, %s", 100**out.KeptEncoderMACs, metricText(out.Metrics[:1]))
+	for _, t := range out.Timings {
+		if t.Kind == record.ModelOnly {
+			text += fmt.Sprintf(", %.2fx faster at batch %d", t.Speedup.Value, t.Batch)
+		}
+	}
+	if !out.Verdict.Valid {
+		text += ", INVALID"
+	}
+	return text
+}

@@ -1,0 +1,31 @@
+package experiment
+
+import (
+	"fmt"
+	"io"
+
+	"optin/bench/progress"
+	"optin/kernels"
+)
+
+// Host is what runs need from the program around them. Only the program names
+// a device; here it is a kernels.Device like any other.
+type Host struct {
+	Device   kernels.Device
+	Progress *progress.Progress // nil: silent
+	Log      io.Writer          // one line per finished piece of work; nil: none
+
+	Version, Revision string            // of the program
+	Digest            string            // of the program's file: stored stages of another one are not used
+	Libraries         map[string]string // versions
+
+	// Peak measures what the device reaches on one large product, in FLOP/s.
+	// nil: not available.
+	Peak func() (float64, error)
+}
+
+func (h *Host) logf(format string, args ...any) {
+	if h.Log != nil {
+		fmt.Fprintf(h.Log, format+"\n", args...)
+	}
+}

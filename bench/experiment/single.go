@@ -1,0 +1,176 @@
+package experiment
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"optin/bench/model"
+	"optin/bench/prune"
+	"optin/bench/record"
+)
+
+// Scores computes the scores that a plan's runs need, each set once.
+func (h *Host) Scores(ctx context.Context, p *Plan) ([]record.Scores, error) {
+	e, err := h.newEngine(p)
+	if err != nil {
+		return nil, err
+	}
+	defer e.close()
+	for _, r := range p.Expand() {
+		s, err := e.subject(r)
+		if err != nil {
+			return nil, err
+		}
+		c, err := e.calibrate(s, r)
+		if err != nil {
+			return nil, err
+		}
+		if _, _, err := e.score(ctx, s, r, c); err != nil {
+			return nil, err
+		}
+	}
+	return e.record.Scores, nil
+}
+
+// Format is how a pruned model is written.
+type Format string
+
+const (
+	Compacted Format = "compact" // weights removed, layers of different sizes
+	Masked    Format = "masked"  // the original shapes with zeros: any Hugging Face program loads it
+)
+
+// Pruned is what Prune wrote.
+type Pruned struct {
+	Run    record.Run
+	Params int64
+	Labels []string
+}
+
+// Prune scores, searches and writes the pruned model of a plan's only run to
+// dir. It then reads back what it wrote and verifies that.
+func (h *Host) Prune(ctx context.Context, p *Plan, dir string, format Format) (*Pruned, error) {
+	runs := p.Expand()
+	if len(runs) != 1 {
+		return nil, fmt.Errorf("%s spans %d runs, and one model is written: choose one, as with --set score.method=trajectory --set search.keep=0.5", p.File, len(runs))
+	}
+	r := runs[0]
+	e, err := h.newEngine(p)
+	if err != nil {
+		return nil, err
+	}
+	defer e.close()
+	s, err := e.subject(r)
+	if err != nil {
+		return nil, err
+	}
+	c, err := e.calibrate(s, r)
+	if err != nil {
+		return nil, err
+	}
+	scores, _, err := e.score(ctx, s, r, c)
+	if err != nil {
+		return nil, err
+	}
+	mask, err := r.choose(s.Model, scores, c)
+	if err != nil {
+		return nil, err
+	}
+	out := &Pruned{Run: record.Run{Model: s.Name, Task: r.Task.Name, Method: r.Score.Method, Keep: r.Search.Keep}}
+	e.describeMask(&out.Run, s, r, c, mask)
+	build := map[Format]func(model.Model, prune.Mask) (model.Model, error){Compacted: prune.Compact, Masked: prune.Zeroed}[format]
+	small, err := build(s.Model, mask)
+	if err != nil {
+		return nil, err
+	}
+	metadata := map[string]string{"pruned_by": "optin " + h.Version, "method": r.Score.Method, "keep": fmt.Sprint(r.Search.Keep)}
+	if err := model.Save(small, dir, s.Path, metadata); err != nil {
+		return nil, err
+	}
+	return out, e.verifyWritten(ctx, out, s, mask, c, dir, format)
+}
+
+// verifyWritten proves what is in dir, not what was in memory.
+func (e *engine) verifyWritten(ctx context.Context, out *Pruned, s *Subject, mask prune.Mask, c *Calibration, dir string, format Format) error {
+	written, closeModel, err := model.Open(dir)
+	if err != nil {
+		return fmt.Errorf("reading back: %w", err)
+	}
+	defer closeModel()
+	defer forget(e.host.Device, written)
+	v, err := prune.Verify(ctx, e.host.Device, s.Model, written, mask, c.Batches)
+	if err != nil {
+		return err
+	}
+	describeVerification(&out.Run, v)
+	out.Params = written.Params().Count()
+	if format == Compacted && !slices.Equal(written.Config().NeuronsPerLayer, out.Run.Neurons) {
+		return fmt.Errorf("reading back: %s has %v neurons per layer, %v were to be kept", dir, written.Config().NeuronsPerLayer, out.Run.Neurons)
+	}
+	return v.Err()
+}
+
+// Evaluate is what a plan's models reach, dense.
+func (h *Host) Evaluate(ctx context.Context, p *Plan) ([]record.Model, error) {
+	e, err := h.newEngine(p)
+	if err != nil {
+		return nil, err
+	}
+	defer e.close()
+	for _, r := range p.Expand() {
+		if _, _, err := e.dense(ctx, r); err != nil {
+			return nil, err
+		}
+	}
+	return e.record.Models, nil
+}
+
+// Time compares the model of a plan's only run with others of the same task, or
+// with itself where there are none.
+func (h *Host) Time(ctx context.Context, p *Plan, others []string) (map[string][]record.Timing, error) {
+	runs := p.Expand()
+	if len(runs) != 1 {
+		return nil, fmt.Errorf("%s spans %d runs: choose one model with --set", p.File, len(runs))
+	}
+	r := runs[0]
+	e, err := h.newEngine(p)
+	if err != nil {
+		return nil, err
+	}
+	defer e.close()
+	s, err := e.subject(r)
+	if err != nil {
+		return nil, err
+	}
+	feed, err := s.OpenFeed(r.split(s), r.Evaluate.Limit)
+	if err != nil {
+		return nil, err
+	}
+	t := &Timer{Device: h.Device, Subject: s, Feed: feed, Settings: r.Measure, Seed: p.Seed}
+	if h.Peak != nil {
+		peak, err := h.Peak()
+		if err != nil {
+			return nil, err
+		}
+		t.Peak = &peak
+	}
+	if len(others) == 0 {
+		others = []string{r.Model.Path}
+	}
+	out := map[string][]record.Timing{}
+	for _, dir := range others {
+		m, closeModel, err := model.Open(dir)
+		if err != nil {
+			return nil, err
+		}
+		timings, err := t.Compare(ctx, s.Model, m)
+		forget(h.Device, m)
+		closeModel()
+		if err != nil {
+			return nil, err
+		}
+		out[dir] = timings
+	}
+	return out, nil
+}

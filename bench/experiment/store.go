@@ -1,0 +1,60 @@
+package experiment
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"optin/bench/disk"
+)
+
+// store keeps the results of stages in a folder, each under the hash of all
+// that it depends on. A run that is killed finds there what it had finished.
+type store struct{ dir string }
+
+func openStore(output string) (*store, error) {
+	s := &store{filepath.Join(output, "stages")}
+	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+		return nil, fmt.Errorf("cannot make the results folder (key output): %w", err)
+	}
+	return s, nil
+}
+
+// stored is a stage's result on disk.
+type stored struct {
+	Seconds float64         `json:"seconds"`
+	Result  json.RawMessage `json:"result"`
+}
+
+// stage returns the result stored for a step, or computes and stores it.
+// seconds is what computing took, whenever that was.
+func stage[T any](s *store, step Step, hash string, compute func() (T, error)) (result T, seconds float64, cached bool, err error) {
+	path := filepath.Join(s.dir, fmt.Sprintf("%s-%s.json", step, hash))
+	if text, err := os.ReadFile(path); err == nil {
+		var old stored
+		// A file that does not parse is one that another program has touched: it
+		// is computed again and replaced.
+		if json.Unmarshal(text, &old) == nil && json.Unmarshal(old.Result, &result) == nil {
+			return result, old.Seconds, true, nil
+		}
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return result, 0, false, fmt.Errorf("stored result: %w", err)
+	}
+	begin := time.Now()
+	if result, err = compute(); err != nil {
+		return result, 0, false, err
+	}
+	seconds = time.Since(begin).Seconds()
+	raw, err := json.Marshal(result)
+	if err != nil {
+		return result, seconds, false, fmt.Errorf("%s: cannot be stored: %w", step, err)
+	}
+	text, err := json.Marshal(stored{seconds, raw})
+	if err != nil {
+		return result, seconds, false, err
+	}
+	return result, seconds, false, disk.WriteFile(path, text)
+}
