@@ -3,6 +3,7 @@ package kerneltest_test
 import (
 	"errors"
 	"math"
+	"sync/atomic"
 	"testing"
 
 	"optin/kernels"
@@ -16,6 +17,9 @@ type mutant struct {
 }
 
 func TestSuiteCatchesMutants(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs much of the suite once for each mutant")
+	}
 	var all []mutant
 	for _, some := range [][]mutant{linearMutants(), normMutants(), attentionMutants(), rowMutants(), scoreMutants(), memoryMutants()} {
 		all = append(all, some...)
@@ -86,7 +90,7 @@ func (m *lastColumn) Linear(x *kernels.Tensor, w *kernels.Weight, e kernels.Epil
 }
 
 func linearMutants() []mutant {
-	calls := 0
+	var calls atomic.Int64 // of both workers
 	return []mutant{
 		{"last column", "Linear", func(ops kernels.Ops) kernels.Ops { return &lastColumn{plain{ops}} }},
 		after("column after the vectors", func(y, _ *kernels.Tensor, _ *kernels.Weight, _ kernels.Epilogue) {
@@ -106,8 +110,7 @@ func linearMutants() []mutant {
 			}
 		}),
 		after("one ulp a run", func(y, _ *kernels.Tensor, _ *kernels.Weight, _ kernels.Epilogue) {
-			calls++
-			if y.Len() > 0 && calls%2 == 0 {
+			if calls.Add(1)%2 == 0 && y.Len() > 0 {
 				at(y)[0] = math.Nextafter(at(y)[0], math.Inf(1))
 			}
 		}),
