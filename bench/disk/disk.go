@@ -1,65 +1,121 @@
-// Package disk writes files that appear whole or not at all.
-//
-// It imports nothing of this project, and any package may import it.
 package disk
 
 import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
 )
 
-// Write fills path through a temporary file in the same folder, which is synced
-// and renamed. On an error what was at path before stays as it was, and the
-// message says what to do about a full disk or a folder that cannot be written.
+// Write fills path through a temporary file in the same folder, which is forced
+// to the disk and then takes the name path. On an error what was at path before
+// stays as it was. An error of fill's own is returned as it is; one of the disk
+// names path and says what to do.
 func Write(path string, fill func(io.Writer) error) error {
-	if err := write(path, fill); err != nil {
-		return fmt.Errorf("cannot write %s: %w%s", path, err, remedy(err))
+	f, err := createBeside(path)
+	if err != nil {
+		return explain(path, err)
 	}
+	defer os.Remove(f.Name()) // gone already when all went well
+	w := &writer{to: f}
+	if err := fill(w); err != nil && w.err == nil {
+		return errors.Join(err, f.Close())
+	}
+	if err := errors.Join(w.err, f.Sync(), f.Close()); err != nil {
+		return explain(path, err)
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return explain(path, err)
+	}
+	syncFolder(filepath.Dir(path))
 	return nil
 }
 
-// WriteFile writes data to path as Write does.
+// WriteFile writes data to path as Write does, after making its folder.
 func WriteFile(path string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return explain(path, err)
+	}
 	return Write(path, func(w io.Writer) error {
 		_, err := w.Write(data)
 		return err
 	})
 }
 
-func write(path string, fill func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
+// MakeFolder makes a folder and those above it, unless they are there.
+func MakeFolder(path string) error {
+	if err := os.MkdirAll(path, 0o777); err != nil {
+		return explain(path, err)
 	}
-	defer os.Remove(f.Name()) // gone already when all went well
-	err = fill(f)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	return err
+	return nil
 }
 
-func remedy(err error) string {
+// writer remembers an error of the disk.
+type writer struct {
+	to  io.Writer
+	err error
+}
+
+func (w *writer) Write(data []byte) (int, error) {
+	n, err := w.to.Write(data)
+	if err != nil {
+		w.err = err
+	}
+	return n, err
+}
+
+// tries bounds the search for a name that no other writer of this process holds.
+const tries = 1000
+
+// createBeside makes a file of a fresh name in the folder of path, with the
+// permissions that the user's files have.
+func createBeside(path string) (*os.File, error) {
+	for try := 0; ; try++ {
+		name := filepath.Join(filepath.Dir(path), fmt.Sprintf(".%s.%d-%d.tmp", filepath.Base(path), os.Getpid(), try))
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+		if !errors.Is(err, fs.ErrExist) || try == tries {
+			return f, err
+		}
+	}
+}
+
+// syncFolder makes a rename last. A file system that cannot sync a folder has
+// nothing to lose by it.
+func syncFolder(dir string) {
+	if d, err := os.Open(dir); err == nil {
+		_ = d.Sync()
+		d.Close()
+	}
+}
+
+// explain says that path cannot be written, why, and what to do.
+func explain(path string, err error) error {
+	remedy := ""
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return "; make room there, or choose another folder: nothing written before is lost"
-	case errors.Is(err, os.ErrPermission), errors.Is(err, syscall.EROFS):
-		return "; make the folder writable, or choose another one"
-	case errors.Is(err, os.ErrNotExist):
-		return "; make the folder first, or choose another one"
+		remedy = ": make room there, or choose another folder; nothing written before is lost"
+	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
+		remedy = ": make the folder writable, or choose another one"
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrExist):
+		remedy = ": a file is where a folder should be; move it, or choose another folder"
+	case errors.Is(err, syscall.EISDIR):
+		remedy = ": a folder is where the file should be; move it, or choose another name"
+	case errors.Is(err, fs.ErrNotExist):
+		remedy = ": make the folder first, or choose another one"
 	}
-	return ""
+	return fmt.Errorf("cannot write %s: %w%s", path, cause(err), remedy)
+}
+
+// cause is an error without the name of the temporary file.
+func cause(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	if e, ok := errors.AsType[*os.LinkError](err); ok {
+		return e.Err
+	}
+	return err
 }

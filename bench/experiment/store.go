@@ -17,8 +17,8 @@ type store struct{ dir string }
 
 func openStore(output string) (*store, error) {
 	s := &store{filepath.Join(output, "stages")}
-	if err := os.MkdirAll(s.dir, 0o755); err != nil {
-		return nil, fmt.Errorf("cannot make the results folder (key output): %w", err)
+	if err := disk.MakeFolder(s.dir); err != nil {
+		return nil, fmt.Errorf("results folder (key output): %w", err)
 	}
 	return s, nil
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"optin/bench/disk"
 	"optin/bench/model/checkpoint"
 )
 
@@ -25,8 +26,8 @@ func Save(m Model, dir, from string, metadata map[string]string) error {
 	if same(dir, from) {
 		return fmt.Errorf("%s: is the model that is read; choose another folder to write to", dir)
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("cannot make the model folder: %w", err)
+	if err := disk.MakeFolder(dir); err != nil {
+		return err
 	}
 	var sources []checkpoint.Source
 	for _, name := range m.Params().Names() {
@@ -48,10 +49,7 @@ func Save(m Model, dir, from string, metadata map[string]string) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(dir, ConfigFile), func(w io.Writer) error {
-		_, err := w.Write(text)
-		return err
-	})
+	return disk.WriteFile(filepath.Join(dir, ConfigFile), text)
 }
 
 func same(a, b string) bool {
@@ -70,31 +68,8 @@ func copyFile(path, from string) error {
 		return err
 	}
 	defer src.Close()
-	return writeFile(path, func(w io.Writer) error {
+	return disk.Write(path, func(w io.Writer) error {
 		_, err := io.Copy(w, src)
 		return err
 	})
-}
-
-// writeFile writes path through a temporary name.
-func writeFile(path string, fill func(io.Writer) error) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	err = fill(f)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	return err
 }

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"optin/bench/disk"
 	"optin/bench/record"
 )
 
@@ -32,7 +33,7 @@ func Write(rec *record.Record, dir string) ([]string, error) {
 	var written []string
 	for _, f := range files {
 		path := filepath.Join(dir, filepath.FromSlash(f.name))
-		if err := record.WriteFile(path, f.data); err != nil {
+		if err := disk.WriteFile(path, f.data); err != nil {
 			return written, err
 		}
 		written = append(written, path)

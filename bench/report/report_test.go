@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"optin/bench/disk"
 	"optin/bench/record"
 )
 
@@ -24,7 +25,7 @@ func golden(t *testing.T, name string, got []byte, equal func(got, want []byte) 
 	t.Helper()
 	path := filepath.Join("testdata", name)
 	if *update {
-		if err := record.WriteFile(path, got); err != nil {
+		if err := disk.WriteFile(path, got); err != nil {
 			t.Fatal(err)
 		}
 	}

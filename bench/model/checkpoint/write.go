@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"optin/bench/disk"
 )
 
 // Source is a tensor to be written: its description, and a function that yields its values.
@@ -46,7 +48,7 @@ func Write(path string, tensors []Source, metadata map[string]string) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(path, func(w io.Writer) error {
+	return disk.Write(path, func(w io.Writer) error {
 		out := bufio.NewWriterSize(w, chunkBytes)
 		out.Write(header) // a failure is kept and returned by Flush
 		for _, t := range sorted {
