@@ -169,7 +169,7 @@ func (k *keys) architecture(c *Config) (architecture, error) {
 
 func (k *keys) sizes(c *Config) {
 	c.Hidden = k.size("hidden_size", 0)
-	c.Layers = k.size("num_hidden_layers", 0)
+	c.Layers = k.sizeTo("num_hidden_layers", 0, maxLayers)
 	heads := k.size("num_attention_heads", 0)
 	neurons := k.size("intermediate_size", 0)
 	if k.err == nil && k.raw[headKey] == nil && c.Hidden%heads != 0 {
@@ -227,7 +227,7 @@ func (k *keys) imageSizes(c *Config) {
 }
 
 func (k *keys) labels(c *Config) {
-	n := k.size("num_labels", 2)
+	n := k.sizeTo("num_labels", 2, maxLabels)
 	var names map[string]string
 	k.value("id2label", &names)
 	if names != nil {
@@ -236,8 +236,8 @@ func (k *keys) labels(c *Config) {
 	if k.err != nil {
 		return
 	}
-	if n < 1 || n > 1<<20 {
-		k.fail("id2label", "%d labels", n)
+	if n < 1 || n > maxLabels {
+		k.fail("id2label", "%d labels; want 1 to %d", n, maxLabels)
 		return
 	}
 	c.Labels = make([]string, n)

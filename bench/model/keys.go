@@ -37,16 +37,24 @@ func (k *keys) text(key, otherwise string) string {
 // int64 with room to spare.
 const maxSize = 1 << 24
 
+// maxLayers and maxLabels bound what is kept in memory for each.
+const (
+	maxLayers = 1 << 12
+	maxLabels = 1 << 20
+)
+
 // size is a positive integer; otherwise 0 makes the key required.
-func (k *keys) size(key string, otherwise int) int {
+func (k *keys) size(key string, otherwise int) int { return k.sizeTo(key, otherwise, maxSize) }
+
+func (k *keys) sizeTo(key string, otherwise, most int) int {
 	if _, ok := k.raw[key]; !ok && otherwise == 0 {
 		k.fail(key, "is missing")
 		return 1
 	}
 	n := otherwise
 	k.value(key, &n)
-	if n < 1 || n > maxSize {
-		k.fail(key, "%d; want 1 to %d", n, maxSize)
+	if n < 1 || n > most {
+		k.fail(key, "%d; want 1 to %d", n, most)
 		return 1
 	}
 	return n
@@ -69,10 +77,6 @@ func (k *keys) square(key string, otherwise int) (height, width int) {
 
 // perLayer is a list with one count (0 or more) per layer, or the same for all.
 func (k *keys) perLayer(key string, layers, otherwise int) []int {
-	if layers > 1<<16 {
-		k.fail("num_hidden_layers", "%d", layers)
-		return nil
-	}
 	var counts []int
 	k.value(key, &counts)
 	if counts == nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strings"
 
 	"optin/bench/model/checkpoint"
 	"optin/kernels"
@@ -163,8 +164,21 @@ func (b *binder) linear(name string, out, in int, bias bool) linear {
 	l := linear{w: b.matrix(name+".weight", out, in)}
 	if bias {
 		l.b = b.vector(name+".bias", out)
+	} else {
+		b.absent(name+".bias", "qkv_bias of config.json is false")
 	}
 	return l
+}
+
+// absent refuses parameters below a prefix that config.json says are not there:
+// the model would be another one without them.
+func (b *binder) absent(prefix, why string) {
+	for _, name := range b.params.Names() {
+		if b.err == nil && strings.HasPrefix(name, prefix) {
+			b.err = &checkpoint.FormatError{File: b.params.Origin, Tensor: name, Problem: "is there, but " + why,
+				Remedy: "check that config.json belongs to these weights"}
+		}
+	}
 }
 
 func (b *binder) norm(name string, n int) norm {
@@ -197,7 +211,11 @@ type layerNames struct {
 // numbers of heads and neurons.
 func (b *binder) encoder(c *Config, names layerNames, preNorm bool) encoder {
 	var e encoder
+	b.absent(fmt.Sprintf(names.prefix, c.Layers), fmt.Sprintf("num_hidden_layers of config.json is %d", c.Layers))
 	for l := range c.Layers {
+		if b.err != nil {
+			return e // a damaged config.json may ask for thousands of layers
+		}
 		at := fmt.Sprintf(names.prefix, l)
 		heads, neurons := c.HeadsIn(l), c.NeuronsIn(l)
 		inner := heads * c.HeadSize
