@@ -8,16 +8,15 @@ import (
 	"optin/bench/model"
 	"optin/bench/prune"
 	"optin/bench/record"
-	"optin/bench/task"
 )
 
 // What is known of models, scores and runs, put into the words of a record.
 
 func baseName(path string) string { return filepath.Base(filepath.Clean(path)) }
 
-func (e *engine) describeModel(name string, s *Subject, r Run, f *Feed, c *Calibration, evaluated *Evaluation) record.Model {
+// describeModel describes a dense model; costs are counted for the lengths.
+func describeModel(name string, s *Subject, lengths prune.Lengths, f *Feed, evaluated *Evaluation) record.Model {
 	cfg := s.Model.Config()
-	lengths := r.Search.lengths(c)
 	costs := prune.CountMACs(s.Model, lengths)
 	n := float64(lengths.Sequences)
 	executed := float64(evaluated.ExecutedMACs) / float64(evaluated.Examples)
@@ -26,7 +25,6 @@ func (e *engine) describeModel(name string, s *Subject, r Run, f *Feed, c *Calib
 		Layers: cfg.Layers, Hidden: cfg.Hidden, Heads: cfg.HeadsPerLayer, Neurons: cfg.NeuronsPerLayer,
 		Params: s.Model.Params().Count(), EncoderMACs: float64(costs.Dense()) / n, ModelMACs: float64(costs.Total()) / n,
 		SeqLen: float64(lengths.Tokens) / n, ExecutedMACs: &executed, Metrics: metrics(evaluated),
-		Calibration: &record.Sample{Split: task.Train, Examples: c.Examples, Tokens: c.Tokens},
 	}
 }
 
@@ -45,7 +43,7 @@ func describeScores(name string, s *Subject, r Run, c *Calibration, scores Score
 	return out
 }
 
-func (e *engine) describeMask(out *record.Run, s *Subject, r Run, c *Calibration, mask prune.Mask) {
+func describeMask(out *record.Run, s *Subject, r Run, c *Calibration, mask prune.Mask) {
 	kept := mask.Kept()
 	encoder, whole := prune.CountMACs(s.Model, r.Search.lengths(c)).Share(kept)
 	_, params := prune.CountValues(s.Model).Share(kept)

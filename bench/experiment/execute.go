@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
-	"optin/bench/measure"
 	"optin/bench/model"
 	"optin/bench/prune"
 	"optin/bench/record"
@@ -23,80 +21,31 @@ func (h *Host) Execute(ctx context.Context, p *Plan) (*record.Record, error) {
 	}
 	defer e.close()
 	runs := p.Expand()
+	if err := e.check(runs); err != nil {
+		return nil, err
+	}
 	bar := h.Progress.Stage("runs", len(runs))
 	defer bar.Done()
 	for i, r := range runs {
 		if err := e.run(ctx, r); err != nil {
-			return nil, fmt.Errorf("run %d of %d (%s): %w", i+1, len(runs), r.describe(), err)
+			return nil, r.failed(i, len(runs), err)
 		}
 		bar.Add(1)
 	}
 	return e.record, nil
 }
 
-// engine is the state of one execution.
-type engine struct {
-	host   *Host
-	plan   *Plan
-	store  *store
-	record *record.Record
-	facts  []string // what every result depends on beside the plan
-
-	subjects     map[string]*Subject
-	calibrations map[string]*Calibration
-	scored       map[string]Scores
-	peak         *float64
-	peakTried    bool
-}
-
-func (h *Host) newEngine(p *Plan) (*engine, error) {
-	s, err := openStore(p.Output)
-	if err != nil {
-		return nil, err
-	}
-	prov := measure.NewProvenance(h.Version, h.Revision, time.Now())
-	prov.Device = h.Device.Describe()
-	prov.Threads = h.Device.Workers()
-	prov.Libraries = h.Libraries
-	prov.ConfigHash = p.Hash()
-	prov.Seeds = map[string]uint64{"seed": p.Seed}
-	return &engine{
-		host: h, plan: p, store: s,
-		record: &record.Record{Version: record.Version, Name: p.Name, Config: p.Text, Overrides: p.Overrides, Provenance: prov},
-		facts:  []string{h.Digest, h.Device.Name(), h.Device.Describe()},
-
-		subjects: map[string]*Subject{}, calibrations: map[string]*Calibration{}, scored: map[string]Scores{},
-	}, nil
-}
-
-func (e *engine) close() {
-	for _, s := range e.subjects {
-		forget(e.host.Device, s.Model)
-		s.Close()
-	}
-}
-
-// describe names a run for people.
-func (r Run) describe() string {
-	text := fmt.Sprintf("%s, %s, keep %v", r.Model.Path, r.Score.Method, r.Search.Keep)
-	if r.Variant != "" {
-		text += ", " + r.Variant
-	}
-	return text
-}
-
 // run does one run, stage by stage.
 func (e *engine) run(ctx context.Context, r Run) error {
-	out := record.Run{
-		Task: r.Task.Name, Method: r.Score.Method, Variant: r.Variant, Seed: r.Score.Draw(),
-		Search: r.Search.Method, Rebuild: r.Rebuild.Method, Constraint: r.Search.Constraint, Keep: r.Search.Keep,
+	if err := ctx.Err(); err != nil {
+		return err
 	}
-	s, feed, err := e.dense(ctx, r)
+	g, err := e.ground(r)
 	if err != nil {
 		return err
 	}
-	out.Model = e.modelName(r)
-	c, err := e.calibrate(s, r)
+	s, c := g.subject, g.calibration
+	dense, err := e.enterModel(ctx, r, g)
 	if err != nil {
 		return err
 	}
@@ -104,10 +53,7 @@ func (e *engine) run(ctx context.Context, r Run) error {
 	if err != nil {
 		return err
 	}
-	out.Stages = append(out.Stages, stage1)
-	facts := append([]string{s.Digest, c.Digest, feed.Digest}, e.facts...)
-
-	mask, stage2, err := timed(e, r, StepSearch, facts, func() (prune.Mask, error) { return r.choose(s.Model, scores, c) })
+	mask, stage2, err := timed(e, r, StepSearch, g.facts, func() (prune.Mask, error) { return r.choose(s.Model, scores, c) })
 	if err != nil {
 		return err
 	}
@@ -116,35 +62,37 @@ func (e *engine) run(ctx context.Context, r Run) error {
 		return err
 	}
 	defer forget(e.host.Device, small)
-	e.describeMask(&out, s, r, c, mask)
-
-	verified, stage3, err := timed(e, r, StepVerify, facts, func() (prune.Verification, error) {
+	verified, stage3, err := timed(e, r, StepVerify, g.facts, func() (prune.Verification, error) {
 		return prune.Verify(ctx, e.host.Device, s.Model, small, mask, c.Batches)
 	})
 	if err != nil {
 		return err
 	}
-	describeVerification(&out, verified)
-
-	evaluated, stage4, err := timed(e, r, StepEvaluate, facts, func() (*Evaluation, error) {
-		return feed.Evaluate(ctx, e.host.Device, small, nil)
+	evaluated, stage4, err := timed(e, r, StepEvaluate, g.facts, func() (*Evaluation, error) {
+		forget(e.host.Device, s.Model) // the small model's memory is to be its own
+		return g.feed.Evaluate(ctx, e.host.Device, small, nil)
 	})
 	if err != nil {
 		return err
 	}
-	out.Metrics = metrics(evaluated)
-	out.Memory = &record.Memory{InferenceBytes: &evaluated.PeakBytes}
+	out := record.Run{
+		Model: e.names[r.denseKey()], Task: r.Task.Name, Method: r.Score.Method, Variant: r.Variant, Seed: r.Score.Draw(),
+		Search: r.Search.Method, Rebuild: r.Rebuild.Method, Constraint: r.Search.Constraint, Keep: r.Search.Keep,
+		Metrics: metrics(evaluated),
+		Memory:  &record.Memory{InferenceBytes: &evaluated.PeakBytes, DenseBytes: &dense.PeakBytes},
+		Stages:  []record.Stage{stage1, stage2, stage3, stage4},
+	}
 	if scores.PeakBytes > 0 {
 		out.Memory.ScoringBytes = &scores.PeakBytes
 	}
-	out.Stages = append(out.Stages, stage2, stage3, stage4)
-
+	describeMask(&out, s, r, c, mask)
+	describeVerification(&out, verified)
 	if r.timed() {
-		stage5, err := e.time(ctx, s, r, feed, small, facts, &out)
+		timings, stage5, err := e.time(ctx, r, g, small)
 		if err != nil {
 			return err
 		}
-		out.Stages = append(out.Stages, stage5)
+		out.Timings, out.Stages = timings, append(out.Stages, stage5)
 	}
 	verdict(&out, verified)
 	e.record.Runs = append(e.record.Runs, out)
@@ -161,44 +109,8 @@ func timed[T any](e *engine, r Run, step Step, facts []string, compute func() (T
 	return result, record.Stage{Name: string(step), Seconds: seconds, Cached: cached}, err
 }
 
-// subject opens a run's model and task the first time they are met. Only one
-// model's weights are kept on the device.
-func (e *engine) subject(r Run) (*Subject, error) {
-	key, err := digest([]any{r.Model, r.Task})
-	if err != nil {
-		return nil, err
-	}
-	if s, ok := e.subjects[key]; ok {
-		return s, nil
-	}
-	s, err := OpenSubject(r.Model.Path, r.Task.Config())
-	if err != nil {
-		return nil, err
-	}
-	for _, other := range e.subjects {
-		forget(e.host.Device, other.Model)
-	}
-	e.subjects[key] = s
-	return s, nil
-}
-
-// dense evaluates a run's model as it is, and enters it into the record the
-// first time it is met.
-func (e *engine) dense(ctx context.Context, r Run) (*Subject, *Feed, error) {
-	s, err := e.subject(r)
-	if err != nil {
-		return nil, nil, err
-	}
-	feed, err := s.OpenFeed(r.split(s), r.Evaluate.Limit)
-	if err != nil {
-		return nil, nil, err
-	}
-	name := e.modelName(r)
-	for _, m := range e.record.Models {
-		if m.Name == name {
-			return s, feed, nil
-		}
-	}
+// evaluateDense evaluates a run's model as it is.
+func (e *engine) evaluateDense(ctx context.Context, r Run, s *Subject, feed *Feed) (*Evaluation, error) {
 	facts := append([]string{s.Digest, feed.Digest}, e.facts...)
 	evaluated, _, err := timed(e, r, StepDense, facts, func() (*Evaluation, error) {
 		bar := e.host.Progress.Stage("evaluate "+s.Name, feed.Len())
@@ -206,71 +118,55 @@ func (e *engine) dense(ctx context.Context, r Run) (*Subject, *Feed, error) {
 		return feed.Evaluate(ctx, e.host.Device, s.Model, bar.Add)
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if counted := prune.CountMACs(s.Model, evaluated.Lengths).Total(); counted != evaluated.ExecutedMACs {
-		return nil, nil, fmt.Errorf("dense model: counted %d MACs, executed %d", counted, evaluated.ExecutedMACs)
-	}
-	c, err := e.calibrate(s, r)
-	if err != nil {
-		return nil, nil, err
-	}
-	e.record.Models = append(e.record.Models, e.describeModel(name, s, r, feed, c, evaluated))
-	for _, note := range feed.Notes {
-		e.record.Warnings = append(e.record.Warnings, name+": "+note)
+		return nil, fmt.Errorf("dense model: counted %d MACs, executed %d", counted, evaluated.ExecutedMACs)
 	}
 	e.host.logf("%s on %s %s: dense %s", s.Name, s.Task.Name, feed.Split, metricText(metrics(evaluated)))
-	return s, feed, nil
+	return evaluated, nil
 }
 
-// modelName is a run's model in the record: its folder's name, with the task
-// where a file prunes the model for several.
-func (e *engine) modelName(r Run) string {
-	name := baseName(r.Model.Path)
-	for _, other := range e.plan.runs {
-		if baseName(other.Model.Path) == name && (other.Model != r.Model || other.Task.Name != r.Task.Name) {
-			return r.Model.Path + " on " + r.Task.Name
-		}
+// enterModel evaluates a run's dense model and enters it into the record, the
+// first time it is met.
+func (e *engine) enterModel(ctx context.Context, r Run, g *ground) (*Evaluation, error) {
+	name := e.names[r.denseKey()]
+	if known, ok := e.dense[name]; ok {
+		return known, nil
 	}
-	return name
-}
-
-func (r Run) split(s *Subject) string {
-	if r.Evaluate.Split != "" {
-		return r.Evaluate.Split
-	}
-	return s.Task.EvalSplit
-}
-
-func (e *engine) calibrate(s *Subject, r Run) (*Calibration, error) {
-	key := fmt.Sprint(s.Path, r.Task.Name, r.Score.Samples, r.Score.Seed, r.Score.MDPadding, r.Score.Group)
-	if c, ok := e.calibrations[key]; ok {
-		return c, nil
-	}
-	c, err := s.Calibrate(r.Score.Samples, r.Score.Seed, r.Score.MDPadding, r.Score.Group)
+	evaluated, err := e.evaluateDense(ctx, r, g.subject, g.feed)
 	if err != nil {
-		return nil, fmt.Errorf("calibration: %w", err)
+		return nil, err
 	}
-	e.calibrations[key] = c
-	return c, nil
+	e.dense[name] = evaluated
+	described := describeModel(name, g.subject, r.Search.lengths(g.calibration), g.feed, evaluated)
+	described.Calibration = &record.Sample{Split: g.calibration.Split, Examples: g.calibration.Examples, Tokens: g.calibration.Tokens}
+	e.record.Models = append(e.record.Models, described)
+	for _, note := range g.feed.Notes {
+		e.record.Warnings = append(e.record.Warnings, name+": "+note)
+	}
+	return evaluated, nil
 }
 
 // score returns a run's scores and enters them into the record the first time.
 func (e *engine) score(ctx context.Context, s *Subject, r Run, c *Calibration) (Scores, record.Stage, error) {
-	facts := append([]string{s.Digest, c.Digest}, e.facts...)
-	hash := r.Hash(StepScore, facts...)
+	facts, err := e.scoreFacts(s, c, r)
+	if err != nil {
+		return Scores{}, record.Stage{}, err
+	}
 	scores, st, err := timed(e, r, StepScore, facts, func() (Scores, error) { return e.computeScores(ctx, s, r, c) })
 	if err != nil {
 		return scores, st, err
 	}
-	if _, ok := e.scored[hash]; !ok {
-		e.scored[hash] = scores
-		e.record.Scores = append(e.record.Scores, describeScores(e.modelName(r), s, r, c, scores, st.Seconds))
+	st.Seconds = max(st.Seconds, scores.Seconds)
+	if hash := r.Hash(StepScore, facts...); !e.scored[hash] {
+		e.scored[hash] = true
+		e.record.Scores = append(e.record.Scores, describeScores(e.names[r.denseKey()], s, r, c, scores, st.Seconds))
 	}
 	return scores, st, nil
 }
 
-func (e *engine) time(ctx context.Context, s *Subject, r Run, feed *Feed, small model.Model, facts []string, out *record.Run) (record.Stage, error) {
+func (e *engine) time(ctx context.Context, r Run, g *ground, small model.Model) ([]record.Timing, record.Stage, error) {
 	if !e.peakTried && e.host.Peak != nil {
 		e.peakTried = true
 		if peak, err := e.host.Peak(); err == nil {
@@ -279,28 +175,11 @@ func (e *engine) time(ctx context.Context, s *Subject, r Run, feed *Feed, small 
 			e.record.Warnings = append(e.record.Warnings, fmt.Sprintf("the machine's peak could not be measured: %v", err))
 		}
 	}
-	timings, st, err := timed(e, r, StepTime, append(facts, fmt.Sprint(e.host.Device.Workers())), func() ([]record.Timing, error) {
-		t := &Timer{Device: e.host.Device, Subject: s, Feed: feed, Settings: r.Measure, Seed: e.plan.Seed, Peak: e.peak}
-		return t.Compare(ctx, s.Model, small)
+	facts := append([]string{fmt.Sprint(e.host.Device.Workers())}, g.facts...)
+	return timed(e, r, StepTime, facts, func() ([]record.Timing, error) {
+		t := &Timer{Device: e.host.Device, Subject: g.subject, Feed: g.feed, Settings: r.Measure, Seed: e.plan.Seed, Peak: e.peak}
+		return t.Compare(ctx, g.subject.Model, small)
 	})
-	out.Timings = timings
-	return st, err
-}
-
-// timed says whether a run is timed.
-func (r Run) timed() bool { return len(r.Measure.Batch) > 0 && r.Measure.times(r.Score.Method) }
-
-// verdict says whether a run's figures may be quoted.
-func verdict(out *record.Run, v prune.Verification) {
-	out.Verdict.Valid = true
-	if err := v.Err(); err != nil {
-		out.Verdict = record.Verdict{Reasons: []string{err.Error()}}
-	}
-	for _, t := range out.Timings {
-		for _, w := range t.Warnings {
-			out.Verdict.Reasons = append(out.Verdict.Reasons, fmt.Sprintf("%s, batch %d: %s", t.Kind, t.Batch, w))
-		}
-	}
 }
 
 // ErrInvalid says that a run did not pass verification.

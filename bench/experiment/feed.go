@@ -26,6 +26,9 @@ type Feed struct {
 // feedMemory is the most that decoded images may take, in bytes.
 const feedMemory = 1 << 29
 
+// sampled is how many images stand for a split that does not fit.
+const sampled = 64
+
 // OpenFeed reads a split of the subject's task, at most limit examples of it (0:
 // all).
 func (s *Subject) OpenFeed(split string, limit int) (*Feed, error) {
@@ -44,22 +47,24 @@ func (s *Subject) OpenFeed(split string, limit int) (*Feed, error) {
 		return nil, fmt.Errorf("task %s: split %s is empty", s.Task.Name, split)
 	}
 	f := &Feed{Split: split, Notes: data.Notes, subject: s, data: data}
-	if err := f.encode(); err != nil {
+	if err := f.encode(feedMemory); err != nil {
 		return nil, err
 	}
 	s.feeds[key] = f
 	return f, nil
 }
 
-func (f *Feed) encode() error {
+// encode encodes the split if that fits into memory, else only a sample of it
+// for the digest.
+func (f *Feed) encode(memory int) error {
 	c := f.subject.Model.Config()
 	imageBytes := 4 * c.Channels * c.ImageHeight * c.ImageWidth
-	keep := c.Text() || imageBytes*f.data.Len() <= feedMemory
+	keep := c.Text() || imageBytes*f.data.Len() <= memory
+	stride := (f.data.Len() + sampled - 1) / sampled
 	lengths := make([]int, f.data.Len())
 	var sample []task.Encoded // what stands for the split in its digest
 	for i := range lengths {
-		lengths[i] = 1
-		if !keep && i >= 64 {
+		if !keep && i%stride != 0 {
 			lengths[i] = c.Tokens()
 			continue
 		}

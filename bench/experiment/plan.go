@@ -1,4 +1,3 @@
-// Package experiment turns an experiment file into runs.
 package experiment
 
 import (

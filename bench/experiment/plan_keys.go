@@ -107,7 +107,7 @@ func (m *Measure) keys() []key {
 	return []key{
 		option(&m.Batch, t, "batch", []int{1, 32}, batches()).
 			about("examples per call, a time for each; [] times nothing"),
-		option(&m.Methods, t, "methods", nil, anyList(Trajectory)).absent("all").
+		option(&m.Methods, t, "methods", nil, someOf(Trajectory, Magnitude, Activation, Random)).absent("all").
 			about("scoring methods whose models are timed"),
 		option(&m.Samples, t, "samples", 10, atLeast(6, 20)).
 			about("rounds at least, each the dense and the pruned model once; an interval needs 6"),

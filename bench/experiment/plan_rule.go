@@ -35,6 +35,18 @@ func oneOf(words ...string) rule {
 	}
 }
 
+// someOf allows lists of a few words.
+func someOf(words ...string) rule {
+	one := oneOf(words...)
+	return rule{
+		allows: func(v any) bool {
+			return !slices.ContainsFunc(v.([]string), func(w string) bool { return !one.allows(w) })
+		},
+		want:    "a list of " + one.want,
+		example: []string{words[0]},
+	}
+}
+
 // number is what a range limits.
 type number interface{ int | float64 }
 

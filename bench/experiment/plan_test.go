@@ -187,6 +187,8 @@ func TestPlanErrors(t *testing.T) {
 			"x.toml:7: unknown key score.name"},
 		{"whole file", "[[target]]\nmodel = 'm'\nseed = 1", "x.toml:3: seed holds for the whole file: put it above the first table"},
 		{"batch", minimal + "[measure]\nbatch = [1, 0]", "measure.batch is [1, 0], want batch sizes of 1 or more"},
+		{"methods", minimal + "[measure]\nmethods = [\"trajectory\", \"fisher\"]",
+			`x.toml:5: measure.methods is ["trajectory", "fisher"], want a list of "trajectory", "magnitude", "activation" or "random", such as methods = ["trajectory"]`},
 		{"token file", minimal + "[score]\ntoken_file = 'f'", "score.md_tokens is 0"},
 		{"name", "name = '../x'\n" + minimal, "x.toml:1: name is \"../x\", want letters, digits"},
 		{"huge", minimal + "[score]\nsamples = [" + strings.Repeat("1,", 101) + "]\ntau = [" + strings.Repeat("1,", 100) + "]",

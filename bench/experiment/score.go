@@ -15,7 +15,8 @@ import (
 // Scores are a score for every unit, by site, and what they were computed on.
 type Scores struct {
 	Values    [][]float64
-	PeakBytes int64 // of tensors and packed weights while scoring; 0: not measured
+	PeakBytes int64   // of tensors and packed weights while scoring; 0: not measured
+	Seconds   float64 // that measuring the trajectory took, whenever that was
 }
 
 // options is how the trajectory of s is measured.
@@ -29,18 +30,25 @@ func (s Score) options() (prune.Options, error) {
 	if s.Tap == "ffn" {
 		o.Tap = model.TapFFN
 	}
+	var err error
+	o.TokenList, err = s.tokenList()
+	return o, err
+}
+
+// tokenList reads token_file; nil without one.
+func (s Score) tokenList() ([]int, error) {
 	if s.TokenFile == "" {
-		return o, nil
+		return nil, nil
 	}
 	list, err := readIndices(s.TokenFile)
 	if err != nil {
-		return o, fmt.Errorf("score.token_file: %w", err)
+		return nil, fmt.Errorf("score.token_file: %w", err)
 	}
 	if len(list) != s.MDTokens {
-		return o, fmt.Errorf("score.token_file: %s has %d indices, and score.md_tokens is %d", s.TokenFile, len(list), s.MDTokens)
+		return nil, fmt.Errorf("score.token_file: %s has %d indices, and score.md_tokens is %d: set md_tokens to %[2]d, or give as many indices as it says",
+			s.TokenFile, len(list), s.MDTokens)
 	}
-	o.TokenList = list
-	return o, nil
+	return list, nil
 }
 
 // readIndices reads whole numbers separated by blanks or newlines.
@@ -53,7 +61,7 @@ func readIndices(path string) ([]int, error) {
 	for n, line := range strings.Split(string(text), "\n") {
 		for _, word := range strings.Fields(line) {
 			i, err := strconv.Atoi(word)
-			if err != nil {
+			if err != nil || i < 0 {
 				return nil, fmt.Errorf("%s:%d: %.20q is no index: want whole numbers from 0", path, n+1, word)
 			}
 			list = append(list, i)
@@ -93,7 +101,7 @@ func (e *engine) computeScores(ctx context.Context, s *Subject, r Run, c *Calibr
 	case Activation:
 		dev.ResetPeak()
 		values, err := prune.ActivationNorm(ctx, dev, m, c.Batches)
-		return Scores{values, dev.PeakBytes()}, err
+		return Scores{Values: values, PeakBytes: dev.PeakBytes()}, err
 	}
 	o, err := r.Score.options()
 	if err != nil {
@@ -107,7 +115,7 @@ func (e *engine) computeScores(ctx context.Context, s *Subject, r Run, c *Calibr
 		Parts     *prune.Parts
 		PeakBytes int64
 	}
-	got, _, _, err := stage(e.store, "trajectory", key, func() (measured, error) {
+	got, seconds, _, err := stage(e.store, "trajectory", key, func() (measured, error) {
 		units := 0
 		for _, site := range m.Sites() {
 			units += site.Units
@@ -121,7 +129,7 @@ func (e *engine) computeScores(ctx context.Context, s *Subject, r Run, c *Calibr
 	if err != nil {
 		return Scores{}, err
 	}
-	return Scores{prune.Weigh(m, got.Parts, r.Score.weighing()), got.PeakBytes}, nil
+	return Scores{prune.Weigh(m, got.Parts, r.Score.weighing()), got.PeakBytes, seconds}, nil
 }
 
 // flatness warns of scores that hardly tell units apart.

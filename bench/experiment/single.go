@@ -3,6 +3,7 @@ package experiment
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"optin/bench/model"
@@ -22,7 +23,7 @@ func (h *Host) Scores(ctx context.Context, p *Plan) ([]record.Scores, error) {
 		if err != nil {
 			return nil, err
 		}
-		c, err := e.calibrate(s, r)
+		c, err := s.calibrate(r.Score)
 		if err != nil {
 			return nil, err
 		}
@@ -65,7 +66,7 @@ func (h *Host) Prune(ctx context.Context, p *Plan, dir string, format Format) (*
 	if err != nil {
 		return nil, err
 	}
-	c, err := e.calibrate(s, r)
+	c, err := s.calibrate(r.Score)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +79,7 @@ func (h *Host) Prune(ctx context.Context, p *Plan, dir string, format Format) (*
 		return nil, err
 	}
 	out := &Pruned{Run: record.Run{Model: s.Name, Task: r.Task.Name, Method: r.Score.Method, Keep: r.Search.Keep}}
-	e.describeMask(&out.Run, s, r, c, mask)
+	describeMask(&out.Run, s, r, c, mask)
 	build := map[Format]func(model.Model, prune.Mask) (model.Model, error){Compacted: prune.Compact, Masked: prune.Zeroed}[format]
 	small, err := build(s.Model, mask)
 	if err != nil {
@@ -108,7 +109,10 @@ func (e *engine) verifyWritten(ctx context.Context, out *Pruned, s *Subject, mas
 	if format == Compacted && !slices.Equal(written.Config().NeuronsPerLayer, out.Run.Neurons) {
 		return fmt.Errorf("reading back: %s has %v neurons per layer, %v were to be kept", dir, written.Config().NeuronsPerLayer, out.Run.Neurons)
 	}
-	return v.Err()
+	if err := v.Err(); err != nil {
+		return fmt.Errorf("%s was written, but is not to be used: %w", dir, err)
+	}
+	return nil
 }
 
 // Evaluate is what a plan's models reach, dense.
@@ -118,22 +122,41 @@ func (h *Host) Evaluate(ctx context.Context, p *Plan) ([]record.Model, error) {
 		return nil, err
 	}
 	defer e.close()
+	var models []record.Model
+	seen := map[string]bool{}
 	for _, r := range p.Expand() {
-		if _, _, err := e.dense(ctx, r); err != nil {
+		name := e.names[r.denseKey()]
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		s, err := e.subject(r)
+		if err != nil {
 			return nil, err
 		}
+		feed, err := s.OpenFeed(r.split(s), r.Evaluate.Limit)
+		if err != nil {
+			return nil, err
+		}
+		evaluated, err := e.evaluateDense(ctx, r, s, feed)
+		if err != nil {
+			return nil, err
+		}
+		models = append(models, describeModel(name, s, evaluated.Lengths, feed, evaluated))
 	}
-	return e.record.Models, nil
+	return models, nil
 }
 
-// Time compares the model of a plan's only run with others of the same task, or
-// with itself where there are none.
+// Time compares a plan's only model with others of the same task, or with itself
+// where there are none.
 func (h *Host) Time(ctx context.Context, p *Plan, others []string) (map[string][]record.Timing, error) {
 	runs := p.Expand()
-	if len(runs) != 1 {
-		return nil, fmt.Errorf("%s spans %d runs: choose one model with --set", p.File, len(runs))
-	}
 	r := runs[0]
+	for _, other := range runs {
+		if tables := []string{"model", "task", "evaluate", "measure"}; other.canonical(tables...) != r.canonical(tables...) {
+			return nil, fmt.Errorf("%s spans several models, tasks or ways to measure, and one is timed: choose one, as with --model FOLDER --task NAME and no file", p.File)
+		}
+	}
 	e, err := h.newEngine(p)
 	if err != nil {
 		return nil, err
@@ -145,6 +168,9 @@ func (h *Host) Time(ctx context.Context, p *Plan, others []string) (map[string][
 	}
 	feed, err := s.OpenFeed(r.split(s), r.Evaluate.Limit)
 	if err != nil {
+		return nil, err
+	}
+	if err := r.Measure.fits(feed); err != nil {
 		return nil, err
 	}
 	t := &Timer{Device: h.Device, Subject: s, Feed: feed, Settings: r.Measure, Seed: p.Seed}
@@ -164,13 +190,23 @@ func (h *Host) Time(ctx context.Context, p *Plan, others []string) (map[string][
 		if err != nil {
 			return nil, err
 		}
-		timings, err := t.Compare(ctx, s.Model, m)
+		timings, err := t.comparable(ctx, s.Model, m)
 		forget(h.Device, m)
 		closeModel()
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", dir, err)
 		}
 		out[dir] = timings
 	}
 	return out, nil
+}
+
+// comparable is Compare for models that may not belong together.
+func (t *Timer) comparable(ctx context.Context, dense, other model.Model) ([]record.Timing, error) {
+	want, got := TaskInputs(dense.Config()), TaskInputs(other.Config())
+	want.Outputs, got.Outputs = nil, nil // names do not matter, their number does
+	if !reflect.DeepEqual(want, got) || len(dense.Config().Labels) != len(other.Config().Labels) {
+		return nil, fmt.Errorf("takes or gives something else than %s, so they cannot be compared: give a pruned form of that model", t.Subject.Path)
+	}
+	return t.Compare(ctx, dense, other)
 }

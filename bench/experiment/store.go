@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,8 +27,12 @@ func openStore(output string) (*store, error) {
 // stored is a stage's result on disk.
 type stored struct {
 	Seconds float64         `json:"seconds"`
+	Sum     string          `json:"sha256"` // of Result
 	Result  json.RawMessage `json:"result"`
 }
+
+// sum is what shows that a stored result was damaged.
+func sum(raw []byte) string { return fmt.Sprintf("%x", sha256.Sum256(raw)) }
 
 // stage returns the result stored for a step, or computes and stores it.
 // seconds is what computing took, whenever that was.
@@ -35,9 +40,8 @@ func stage[T any](s *store, step Step, hash string, compute func() (T, error)) (
 	path := filepath.Join(s.dir, fmt.Sprintf("%s-%s.json", step, hash))
 	if text, err := os.ReadFile(path); err == nil {
 		var old stored
-		// A file that does not parse is one that another program has touched: it
-		// is computed again and replaced.
-		if json.Unmarshal(text, &old) == nil && json.Unmarshal(old.Result, &result) == nil {
+		// A damaged file is as good as none: it is computed again and replaced.
+		if json.Unmarshal(text, &old) == nil && old.Sum == sum(old.Result) && json.Unmarshal(old.Result, &result) == nil {
 			return result, old.Seconds, true, nil
 		}
 	} else if !errors.Is(err, os.ErrNotExist) {
@@ -49,10 +53,13 @@ func stage[T any](s *store, step Step, hash string, compute func() (T, error)) (
 	}
 	seconds = time.Since(begin).Seconds()
 	raw, err := json.Marshal(result)
-	if err != nil {
-		return result, seconds, false, fmt.Errorf("%s: cannot be stored: %w", step, err)
+	if _, ok := errors.AsType[*json.UnsupportedValueError](err); ok {
+		return result, seconds, false, errors.New("a result is not a finite number: the model's values overflow on these examples; check its weights")
 	}
-	text, err := json.Marshal(stored{seconds, raw})
+	if err != nil {
+		return result, seconds, false, err
+	}
+	text, err := json.Marshal(stored{seconds, sum(raw), raw})
 	if err != nil {
 		return result, seconds, false, err
 	}

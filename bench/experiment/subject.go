@@ -26,6 +26,8 @@ type Subject struct {
 
 	close func() error
 	feeds map[string]*Feed // evaluation splits that were read
+
+	calibrations map[string]*Calibration // that were drawn
 }
 
 // OpenSubject reads a model and gets its task ready. Data is read later.
@@ -35,7 +37,7 @@ func OpenSubject(path string, cfg task.Config) (*Subject, error) {
 		return nil, err
 	}
 	s := &Subject{Name: filepath.Base(filepath.Clean(path)), Path: path, Model: m, close: closeModel,
-		feeds: map[string]*Feed{}}
+		feeds: map[string]*Feed{}, calibrations: map[string]*Calibration{}}
 	if err := s.ready(cfg); err != nil {
 		closeModel()
 		return nil, err
@@ -102,11 +104,26 @@ func digest(value any) (string, error) {
 
 // Calibration is what scores are computed on.
 type Calibration struct {
+	Split    string
 	Batches  []*model.Input
 	Lengths  prune.Lengths
 	Examples int
 	Tokens   int    // valid ones
 	Digest   string // of the encoded examples and how they are cut
+}
+
+// calibrate is Calibrate for a run, once.
+func (s *Subject) calibrate(score Score) (*Calibration, error) {
+	key := fmt.Sprint(score.Samples, score.Seed, score.MDPadding, score.Group)
+	if c, ok := s.calibrations[key]; ok {
+		return c, nil
+	}
+	c, err := s.Calibrate(score.Samples, score.Seed, score.MDPadding, score.Group)
+	if err != nil {
+		return nil, fmt.Errorf("calibration: %w", err)
+	}
+	s.calibrations[key] = c
+	return c, nil
 }
 
 // Calibrate draws examples from the training split and encodes them, in
@@ -131,7 +148,7 @@ func (s *Subject) Calibrate(samples int, seed uint64, padded bool, group int) (*
 	if len(encoded) == 0 {
 		return nil, fmt.Errorf("task %s: the training split is empty; calibration needs examples", s.Task.Name)
 	}
-	c := &Calibration{Examples: len(encoded)}
+	c := &Calibration{Split: task.Train, Examples: len(encoded)}
 	c.Batches = cutBatches(s.Model.Config(), encoded, prune.MicroRows)
 	c.Lengths = prune.LengthsOf(c.Batches...)
 	c.Tokens = int(c.Lengths.Tokens)

@@ -30,15 +30,15 @@ func (t *Timer) Compare(ctx context.Context, dense, pruned model.Model) ([]recor
 	if t.Settings.EndToEnd {
 		kinds = append(kinds, record.EndToEnd)
 	}
+	if err := t.Settings.fits(t.Feed); err != nil {
+		return nil, err
+	}
 	var all []record.Timing
 	for _, batch := range t.Settings.Batch {
-		if batch > t.Feed.Len() {
-			return nil, fmt.Errorf("measure.batch = %d: the split %s has %d examples", batch, t.Feed.Split, t.Feed.Len())
-		}
 		for _, kind := range kinds {
 			timing, err := t.compare(ctx, kind, batch, dense, pruned)
 			if err != nil {
-				return nil, fmt.Errorf("time, batch %d: %w", batch, err)
+				return nil, fmt.Errorf("%s, batch %d: %w", kind, batch, err)
 			}
 			all = append(all, timing)
 		}

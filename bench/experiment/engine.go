@@ -1,0 +1,246 @@
+package experiment
+
+import (
+	"fmt"
+	"time"
+
+	"optin/bench/measure"
+	"optin/bench/prune"
+	"optin/bench/record"
+)
+
+// engine is the state of one execution.
+type engine struct {
+	host   *Host
+	plan   *Plan
+	store  *store
+	record *record.Record
+	facts  []string          // what every result depends on beside the plan
+	names  map[string]string // of models in the record, see modelNames
+
+	subjects  map[string]*Subject
+	dense     map[string]*Evaluation // by name of the model
+	scored    map[string]bool        // by hash: they are in the record
+	peak      *float64
+	peakTried bool
+}
+
+func (h *Host) newEngine(p *Plan) (*engine, error) {
+	s, err := openStore(p.Output)
+	if err != nil {
+		return nil, err
+	}
+	prov := measure.NewProvenance(h.Version, h.Revision, time.Now())
+	prov.Device = h.Device.Describe()
+	prov.Threads = h.Device.Workers()
+	prov.Libraries = h.Libraries
+	prov.ConfigHash = p.Hash()
+	prov.Seeds = map[string]uint64{"seed": p.Seed}
+	return &engine{
+		host: h, plan: p, store: s,
+		record: &record.Record{Version: record.Version, Name: p.Name, Config: p.Text, Overrides: p.Overrides, Provenance: prov},
+		facts:  []string{h.Digest, h.Device.Name(), h.Device.Describe()},
+		names:  modelNames(p.runs),
+
+		subjects: map[string]*Subject{}, dense: map[string]*Evaluation{}, scored: map[string]bool{},
+	}, nil
+}
+
+func (e *engine) close() {
+	for _, s := range e.subjects {
+		forget(e.host.Device, s.Model)
+		s.Close()
+	}
+}
+
+// subject opens a run's model and task the first time they are met. Only one
+// model's weights are kept on the device.
+func (e *engine) subject(r Run) (*Subject, error) {
+	key, err := digest([]any{r.Model, r.Task})
+	if err != nil {
+		return nil, err
+	}
+	s, ok := e.subjects[key]
+	if !ok {
+		if s, err = OpenSubject(r.Model.Path, r.Task.Config()); err != nil {
+			return nil, err
+		}
+		e.subjects[key] = s
+	}
+	for _, other := range e.subjects {
+		if other != s {
+			forget(e.host.Device, other.Model)
+		}
+	}
+	return s, nil
+}
+
+// ground is what a run stands on.
+type ground struct {
+	subject     *Subject
+	feed        *Feed
+	calibration *Calibration
+	facts       []string // what its stages depend on beside the plan
+}
+
+func (e *engine) ground(r Run) (*ground, error) {
+	s, err := e.subject(r)
+	if err != nil {
+		return nil, err
+	}
+	feed, err := s.OpenFeed(r.split(s), r.Evaluate.Limit)
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.calibrate(r.Score)
+	if err != nil {
+		return nil, err
+	}
+	facts, err := e.scoreFacts(s, c, r)
+	return &ground{s, feed, c, append(facts, feed.Digest)}, err
+}
+
+// scoreFacts are what scores depend on beside the plan.
+func (e *engine) scoreFacts(s *Subject, c *Calibration, r Run) ([]string, error) {
+	list, err := r.Score.tokenList()
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := digest(list)
+	return append([]string{s.Digest, c.Digest, tokens}, e.facts...), err
+}
+
+// check finds what would stop one of the runs, before hours are spent on those
+// ahead of it: a model or data that is not there, batches that are too large, a
+// budget that cannot be met.
+func (e *engine) check(runs []Run) error {
+	seen := map[string]bool{}
+	for i, r := range runs {
+		what := r.canonical("model", "task", "search", "evaluate", "measure") +
+			fmt.Sprint(r.Score.Samples, r.Score.Seed, r.Score.MDPadding, r.Score.Group, r.Score.TokenFile, r.Score.MDTokens, r.timed())
+		if seen[what] {
+			continue
+		}
+		seen[what] = true
+		if err := e.checkRun(r); err != nil {
+			return r.failed(i, len(runs), err)
+		}
+	}
+	return nil
+}
+
+func (e *engine) checkRun(r Run) error {
+	g, err := e.ground(r)
+	if err != nil {
+		return err
+	}
+	if _, err := r.Score.options(); err != nil {
+		return err
+	}
+	if r.timed() {
+		if err := r.Measure.fits(g.feed); err != nil {
+			return err
+		}
+	}
+	var flat [][]float64 // any scores do: what can be reached does not depend on them
+	for _, site := range g.subject.Model.Sites() {
+		flat = append(flat, make([]float64, site.Units))
+	}
+	_, err = r.choose(g.subject.Model, Scores{Values: flat}, g.calibration)
+	return err
+}
+
+// describe names a run for people.
+func (r Run) describe() string {
+	text := fmt.Sprintf("%s, %s, keep %v", r.Model.Path, r.Score.Method, r.Search.Keep)
+	if r.Variant != "" {
+		text += ", " + r.Variant
+	}
+	return text
+}
+
+// failed says which of the runs an error is of.
+func (r Run) failed(i, n int, err error) error {
+	if n == 1 {
+		return err
+	}
+	return fmt.Errorf("run %d of %d (%s): %w", i+1, n, r.describe(), err)
+}
+
+func (r Run) split(s *Subject) string {
+	if r.Evaluate.Split != "" {
+		return r.Evaluate.Split
+	}
+	return s.Task.EvalSplit
+}
+
+// timed says whether a run is timed.
+func (r Run) timed() bool { return len(r.Measure.Batch) > 0 && r.Measure.times(r.Score.Method) }
+
+// fits says whether a split has examples enough for the batches.
+func (m Measure) fits(f *Feed) error {
+	for _, batch := range m.Batch {
+		if batch > f.Len() {
+			return fmt.Errorf("measure.batch is %d, but only %d examples of the split %s are read: set measure.batch to at most %d, or evaluate.limit higher",
+				batch, f.Len(), f.Split, f.Len())
+		}
+	}
+	return nil
+}
+
+// modelNames are the names of models in a record, by the keys that a dense
+// model's figures depend on: the folder's name where that is clear, else with
+// the folder's path, the task, and the keys that differ.
+func modelNames(runs []Run) map[string]string {
+	var distinct []Run
+	names := map[string]string{}
+	for _, r := range runs {
+		if key := r.denseKey(); names[key] == "" {
+			names[key] = baseName(r.Model.Path)
+			distinct = append(distinct, r)
+		}
+	}
+	for _, r := range distinct {
+		for _, other := range distinct {
+			if other.denseKey() != r.denseKey() && baseName(other.Model.Path) == baseName(r.Model.Path) {
+				names[r.denseKey()] = r.Model.Path + " on " + r.Task.Name + r.differences(distinct)
+				break
+			}
+		}
+	}
+	return names
+}
+
+// denseKey is equal for runs whose dense model has the same figures.
+func (r Run) denseKey() string { return r.canonical(StepDense.tables()...) }
+
+// differences are the keys that tell r from others of its model and task, as
+// " max_length=32".
+func (r Run) differences(others []Run) string {
+	text := ""
+	for i, k := range r.keys(0) {
+		if k.table != "task" && k.table != "evaluate" {
+			continue
+		}
+		for _, other := range others {
+			if other.Model == r.Model && other.Task.Name == r.Task.Name && literal(other.keys(0)[i].get()) != literal(k.get()) {
+				text += " " + k.name + "=" + literal(k.get())
+				break
+			}
+		}
+	}
+	return text
+}
+
+// verdict says whether a run's figures may be quoted.
+func verdict(out *record.Run, v prune.Verification) {
+	out.Verdict.Valid = true
+	if err := v.Err(); err != nil {
+		out.Verdict = record.Verdict{Reasons: []string{err.Error()}}
+	}
+	for _, t := range out.Timings {
+		for _, w := range t.Warnings {
+			out.Verdict.Reasons = append(out.Verdict.Reasons, fmt.Sprintf("%s, batch %d: %s", t.Kind, t.Batch, w))
+		}
+	}
+}
