@@ -15,6 +15,10 @@ type Options struct {
 	NoMD  bool      // leave a part out, and its time
 	NoKD  bool
 
+	// Units, if not nil, says how many units of a site are scored, from the
+	// first; the others' parts are NaN. For measuring what scoring costs.
+	Units func(model.Site) int `json:"-"`
+
 	RawLogits  bool  // REF: logits are not divided by tau, only the factor tau^2 stays
 	LastHead   bool  // REF: the last head of every earlier layer stays masked while heads of a later one are scored
 	Tokens     int   // REF: 768 random tokens of each group enter the Gram; 0: all

@@ -3,6 +3,7 @@ package prune
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 
 	"optin/bench/model"
@@ -225,10 +226,17 @@ func (s *scorer) site(ctx context.Context, i int, input tensors) (md, kd []float
 	}
 	defer c.free(s.dev)
 	md, kd = make([]float64, site.Units), make([]float64, site.Units)
-	jobs := (site.Units + s.variants - 1) / s.variants
+	units := site.Units
+	if s.o.Units != nil {
+		units = min(units, s.o.Units(site))
+		for u := units; u < site.Units; u++ {
+			md[u], kd[u] = math.NaN(), math.NaN()
+		}
+	}
+	jobs := (units + s.variants - 1) / s.variants
 	err = s.dev.Each(ctx, jobs, func(ops kernels.Ops, job int) error {
 		from := job * s.variants
-		to := min(from+s.variants, site.Units)
+		to := min(from+s.variants, units)
 		s.workspace(ops).score(i, c, from, md[from:to], kd[from:to])
 		if s.progress != nil {
 			s.progress(to - from)
