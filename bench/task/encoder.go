@@ -20,6 +20,7 @@ type Inputs struct {
 	VocabSize    int // text
 	MaxPositions int // text: longest sequence
 	TypeVocab    int // text: 2 where pairs can be told apart; 0 if not known
+	MaxLength    int // text: tokens after which it is cut, where the task does not say; 0: the default
 
 	Channels      int // image
 	Height, Width int // image
@@ -44,7 +45,11 @@ func OpenEncoder(dir string, t *Task, in Inputs) (*Encoder, error) {
 		if err != nil {
 			return nil, err
 		}
-		return NewTextEncoder(tok, t, in)
+		e, err := NewTextEncoder(tok, t, in)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", dir, err)
+		}
+		return e, nil
 	case Picture:
 		cfg, err := picture.ReadConfig(dir)
 		if err != nil {
@@ -69,11 +74,15 @@ func NewTextEncoder(tok *wordpiece.Tokenizer, t *Task, in Inputs) (*Encoder, err
 		limit = n
 	}
 	e := &Encoder{kind: Text, tok: tok, maxLength: min(defaultMaxLength, limit), pairs: in.TypeVocab != 1}
+	wanted := in.MaxLength
 	if t != nil && t.Config.MaxLength > 0 {
-		if t.Config.MaxLength > limit {
-			return nil, fmt.Errorf("max_length is %d, but the model takes at most %d tokens", t.Config.MaxLength, limit)
-		}
-		e.maxLength = t.Config.MaxLength
+		wanted = t.Config.MaxLength
+	}
+	if wanted > limit {
+		return nil, fmt.Errorf("max_length is %d, but the model takes at most %d tokens: set it to that or less", wanted, limit)
+	}
+	if wanted > 0 {
+		e.maxLength = wanted
 	}
 	return e, e.fit(t, in)
 }

@@ -68,15 +68,22 @@ func (f *predictFlags) predict(cmd *cobra.Command) error {
 			given++
 		}
 	}
-	if f.model == "" || given != 1 {
+	switch {
+	case f.model == "" || given != 1:
 		return usageError{fmt.Errorf("predict takes --model FOLDER and one of --text, --image and --input")}
+	case f.maxLength < 0:
+		return usageError{fmt.Errorf("--max-length %d: want 1 or more", f.maxLength)}
+	case f.pair != "" && !cmd.Flags().Changed("text"):
+		return usageError{fmt.Errorf("--text-pair goes with --text; for --input see --text-pair-column")}
 	}
 	m, closeModel, err := model.Open(f.model)
 	if err != nil {
 		return err
 	}
 	defer closeModel()
-	enc, err := task.OpenEncoder(f.model, nil, experiment.TaskInputs(m.Config()))
+	in := experiment.TaskInputs(m.Config())
+	in.MaxLength = f.maxLength
+	enc, err := task.OpenEncoder(f.model, nil, in)
 	if err != nil {
 		return err
 	}
@@ -99,13 +106,11 @@ func (f *predictFlags) predict(cmd *cobra.Command) error {
 
 // examples reads the inputs, with what each is called in the output.
 func (f *predictFlags) examples(c *model.Config) (names []string, list []func() (task.Example, error), err error) {
-	text := f.text != "" || f.input != "" && c.Text()
-	if text != c.Text() {
-		kind := "texts"
-		if !c.Text() {
-			kind = "pictures"
-		}
-		return nil, nil, fmt.Errorf("model %s takes %s", f.model, kind)
+	if c.Text() && f.image != "" {
+		return nil, nil, fmt.Errorf("model %s takes texts: give --text or --input", f.model)
+	}
+	if !c.Text() && f.image == "" && f.input == "" {
+		return nil, nil, fmt.Errorf("model %s takes pictures: give --image or --input", f.model)
 	}
 	fixed := func(ex task.Example) func() (task.Example, error) {
 		return func() (task.Example, error) { return ex, nil }
@@ -158,10 +163,7 @@ func predictAll(cmd *cobra.Command, m model.Model, enc *task.Encoder, dev kernel
 		if err != nil {
 			return fmt.Errorf("input %d: %w", i+1, err)
 		}
-		in := model.Text([][]int32{encoded.IDs}, [][]int32{encoded.TypeIDs})
-		if !m.Config().Text() {
-			in = model.Images(m.Config(), encoded.Pixels)
-		}
+		in := input(m.Config(), encoded)
 		logits := make([]float64, len(m.Config().Labels))
 		err = dev.One(cmd.Context(), func(ops kernels.Ops) error {
 			ops.Download(model.Forward(m, model.NewPass(ops, in), in), logits)
@@ -175,6 +177,14 @@ func predictAll(cmd *cobra.Command, m model.Model, enc *task.Encoder, dev kernel
 		}
 	}
 	return nil
+}
+
+// input is a batch of one example.
+func input(c *model.Config, e task.Encoded) *model.Input {
+	if c.Text() {
+		return model.Text([][]int32{e.IDs}, [][]int32{e.TypeIDs})
+	}
+	return model.Images(c, e.Pixels)
 }
 
 func describe(c *model.Config, name string, logits []float64) prediction {

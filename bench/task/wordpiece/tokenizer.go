@@ -227,7 +227,7 @@ func (t *Tokenizer) CheckVocab(modelSize int) error {
 		}
 	}
 	if n > modelSize {
-		return fmt.Errorf("the tokenizer has %d ids but the model's vocab_size is only %d: the vocabulary belongs to another model", n, modelSize)
+		return fmt.Errorf("the tokenizer has %d ids but the model's vocab_size is only %d: the vocabulary belongs to another model; take it from the model's own files", n, modelSize)
 	}
-	return fmt.Errorf("the tokenizer has only %d ids but the model's vocab_size is %d: the vocabulary is cut short or belongs to another model", n, modelSize)
+	return fmt.Errorf("the tokenizer has only %d ids but the model's vocab_size is %d: the vocabulary is cut short or belongs to another model; take it from the model's own files", n, modelSize)
 }
