@@ -238,9 +238,4 @@ func verdict(out *record.Run, v prune.Verification) {
 	if err := v.Err(); err != nil {
 		out.Verdict = record.Verdict{Reasons: []string{err.Error()}}
 	}
-	for _, t := range out.Timings {
-		for _, w := range t.Warnings {
-			out.Verdict.Reasons = append(out.Verdict.Reasons, fmt.Sprintf("%s, batch %d: %s", t.Kind, t.Batch, w))
-		}
-	}
 }

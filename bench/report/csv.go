@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"optin/bench/measure"
 	"optin/bench/record"
 )
 
@@ -46,7 +47,7 @@ func runsCSV(rec *record.Record) []byte {
 func timingsCSV(rec *record.Record) []byte {
 	rows := [][]string{{"model", "task", "method", "variant", "seed", "search", "rebuild", "constraint", "keep", "kept_model_macs",
 		"timed", "batch", "rounds", "dense_seconds", "dense_low", "dense_high", "pruned_seconds", "pruned_low", "pruned_high",
-		"speedup", "speedup_low", "speedup_high", "examples_per_second", "flops", "peak_flops"}}
+		"speedup", "speedup_low", "speedup_high", "examples_per_second", "flops", "peak_flops", "warnings"}}
 	for _, r := range rec.Runs {
 		for _, t := range r.Timings {
 			row := []string{r.Model, r.Task, r.Method, r.Variant, fmt.Sprint(r.Seed), r.Search, r.Rebuild, r.Constraint,
@@ -58,7 +59,7 @@ func timingsCSV(rec *record.Record) []byte {
 				}
 				row = append(row, exact(e.Value), exact(e.Low), exact(e.High))
 			}
-			rows = append(rows, append(row, medianOf(t.Throughput, exact), show(t.FLOPS, exact), show(t.PeakFLOPS, exact)))
+			rows = append(rows, append(row, medianOf(t.Throughput, exact), show(t.FLOPS, exact), show(t.PeakFLOPS, exact), joined(t.Warnings)))
 		}
 	}
 	return csvBytes(rows)
@@ -79,4 +80,13 @@ func csvBytes(rows [][]string) []byte {
 	w := csv.NewWriter(&b)
 	_ = w.WriteAll(rows) // a buffer takes everything
 	return b.Bytes()
+}
+
+// joined is a timing's warnings in one cell.
+func joined(warnings []measure.Warning) string {
+	var words []string
+	for _, w := range warnings {
+		words = append(words, w.String())
+	}
+	return strings.Join(words, "; ")
 }

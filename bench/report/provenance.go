@@ -90,13 +90,41 @@ func warnings(rec *record.Record) []string {
 		for _, w := range r.Verdict.Reasons {
 			add(place, w)
 		}
-		for _, t := range r.Timings {
-			for _, w := range t.Warnings {
-				add(fmt.Sprintf("%s %s batch %d", place, t.Kind, t.Batch), w.String())
-			}
+	}
+	for _, m := range rec.Models {
+		if text := doubtful(rec, m.Name); text != "" {
+			add(m.Name, text)
 		}
 	}
 	return out
+}
+
+// doubtful sums up the warnings of a model's timings: on a busy machine there
+// are many, and each is in timings.csv.
+func doubtful(rec *record.Record, model string) string {
+	all, with := 0, 0
+	var kinds []string
+	for _, r := range rec.Runs {
+		if r.Model != model {
+			continue
+		}
+		for _, t := range r.Timings {
+			all++
+			if len(t.Warnings) > 0 {
+				with++
+			}
+			for _, w := range t.Warnings {
+				if !slices.Contains(kinds, w.Kind) {
+					kinds = append(kinds, w.Kind)
+				}
+			}
+		}
+	}
+	if with == 0 {
+		return ""
+	}
+	slices.Sort(kinds)
+	return fmt.Sprintf("%d of %d timings carry warnings (%s): see timings.csv", with, all, strings.Join(kinds, ", "))
 }
 
 // verdict is one line on the whole record.
