@@ -28,6 +28,9 @@ func Write(path string, fill func(io.Writer) error) error {
 		return explain(path, err)
 	}
 	if err := os.Rename(f.Name(), path); err != nil {
+		if info, e := os.Stat(path); e == nil && info.IsDir() {
+			err = syscall.EISDIR // rename says that it exists
+		}
 		return explain(path, err)
 	}
 	syncFolder(filepath.Dir(path))

@@ -55,8 +55,8 @@ func TestFolders(t *testing.T) {
 	if err := MakeFolder(filepath.Dir(deep)); err != nil {
 		t.Errorf("a folder that is there: %v", err)
 	}
-	if err := WriteFile(filepath.Dir(deep), nil); err == nil {
-		t.Error("a file replaced a folder")
+	if err := WriteFile(filepath.Dir(deep), nil); err == nil || !strings.Contains(err.Error(), "a folder is where the file should be") {
+		t.Errorf("a folder in the way: %v", err)
 	}
 }
 

@@ -124,6 +124,9 @@ func (e *engine) computeScores(ctx context.Context, s *Subject, r Run, c *Calibr
 		defer bar.Done()
 		dev.ResetPeak()
 		parts, err := prune.Trajectory(ctx, dev, m, c.Batches, o, bar.Add)
+		if err != nil && o.TokenList != nil {
+			err = fmt.Errorf("with score.token_file = %q: %w", r.Score.TokenFile, err)
+		}
 		return measured{parts, dev.PeakBytes()}, err
 	})
 	if err != nil {

@@ -59,7 +59,11 @@ func OpenEncoder(dir string, t *Task, in Inputs) (*Encoder, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", dir, err)
 		}
-		return NewImageEncoder(pre, t, in)
+		e, err := NewImageEncoder(pre, t, in)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", dir, err)
+		}
+		return e, nil
 	}
 	return nil, fmt.Errorf("a model with inputs of kind %q", in.Kind)
 }

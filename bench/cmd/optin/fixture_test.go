@@ -54,6 +54,9 @@ func fails(t *testing.T, code int, words []string, args ...string) {
 	if r.code != code {
 		t.Errorf("optin %s: status %d, want %d\n%s", strings.Join(args, " "), r.code, code, r.report)
 	}
+	if at := strings.Index(r.report, "optin: "); at >= 0 { // after what went well
+		r.report = r.report[at:]
+	}
 	lines := strings.Split(strings.TrimSpace(r.report), "\n")
 	if code == exitFailed && len(lines) != 1 || code == exitUsage && len(lines) != 2 {
 		t.Errorf("want one message, got:\n%s", r.report)
