@@ -18,9 +18,9 @@ const (
 
 // openFashion is Fashion-MNIST: 28 x 28 grey pictures of ten kinds of clothes.
 // train is the first 55,000 training images, dev the last 5,000, test the
-// 10,000 test images. A training file of 5,000 images or fewer has no dev.
+// 10,000 test images. The variable OPTIN_FASHION_MNIST may name another folder. A training file of 5,000 images or fewer has no dev.
 func openFashion(cfg Config) (*Task, error) {
-	dir := orDefault(cfg.Path, fashionDir)
+	dir := orDefault(cfg.Path, orDefault(os.Getenv("OPTIN_FASHION_MNIST"), fashionDir))
 	return &Task{
 		Kind: Picture,
 		Labels: []string{

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// golden is what testdata/golden.py wrote with Pillow.
+// golden is what scripts/golden_picture.py wrote with Pillow.
 type golden struct {
 	Settings map[string]struct {
 		Size     *[2]int `json:"size"` // width, height
@@ -103,7 +103,7 @@ func TestResizeExact(t *testing.T) {
 }
 
 // TestRealPictures compares real pictures, which are not kept here, with a
-// golden made by testdata/golden.py --images.
+// golden made by scripts/golden_picture.py --images.
 func TestRealPictures(t *testing.T) {
 	path := os.Getenv("OPTIN_PICTURE_GOLDEN")
 	if path == "" {

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Write the golden that package picture is checked against, with Pillow.
 
-    golden.py                     writes golden.json.gz beside this file, from generated pictures
-    golden.py --images DIR OUT    the same for the files of a folder, not for committing
+    golden_picture.py                     writes bench/task/picture/testdata/golden.json.gz, from generated pictures
+    golden_picture.py --images DIR OUT    the same for the files of a folder, not for committing
 
 Pillow up to version 12 resizes rows before columns; version 13 chooses the order where the picture
 shrinks much more in height than in width. Models were trained with the former. Written with 12.0.0.
@@ -86,7 +86,7 @@ def main():
                           "results": {"deit": packed(treat(image, SETTINGS["deit"])),
                                       "shortest": packed(treat(image, SETTINGS["shortest"]))}})  # fmt: skip
     else:
-        out = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden.json.gz")
+        out = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bench", "task", "picture", "testdata", "golden.json.gz")
         rng = random.Random(1)
         image = generated(rng, 53, 35)
         kinds = {"png": image, "png-grey": image.convert("L"), "png-palette": image.quantize(40),
