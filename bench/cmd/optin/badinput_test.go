@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -252,4 +253,29 @@ func TestIncomparable(t *testing.T) {
 		fails(t, exitFailed, []string{other, "cannot be compared: give a pruned form of that model"}, append(args, other)...)
 	}
 	fails(t, exitFailed, []string{fmt.Sprintf("model %s", "/no/model")}, append(args, "/no/model")...)
+}
+
+// TestInvalid alters the stored proof of a run: its figures are reported, as
+// INVALID, and the program fails.
+func TestInvalid(t *testing.T) {
+	path, results := experimentFile(t, textModel(t, "bert-basic"), textData(t), small)
+	works(t, "run", path)
+	for name, text := range stages(t, results) {
+		if !strings.HasPrefix(name, "verify-") {
+			continue
+		}
+		_, proof, _ := strings.Cut(text, `"result":`)
+		proof = strings.Replace(strings.TrimSuffix(proof, "}"), `"Difference":`, `"Difference":1`, 1)
+		put(t, filepath.Join(results, "stages"), map[string]string{
+			name: fmt.Sprintf(`{"seconds":1,"sha256":"%x","result":%s}`, sha256.Sum256([]byte(proof)), proof)})
+	}
+	fails(t, exitFailed, []string{"a compacted model is not the masked one", "see the verdicts in the report"}, "run", path)
+	for file, want := range map[string]string{"record.json": `"valid": false`, "report.md": "INVALID"} {
+		if !strings.Contains(get(t, filepath.Join(results, file)), want) {
+			t.Errorf("%s does not say %s", file, want)
+		}
+	}
+	if out := works(t, "report", results); !strings.Contains(out, "INVALID") {
+		t.Errorf("the tables do not say INVALID:\n%s", out)
+	}
 }
