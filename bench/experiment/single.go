@@ -66,6 +66,9 @@ func (h *Host) Prune(ctx context.Context, p *Plan, dir string, format Format) (*
 	if err != nil {
 		return nil, err
 	}
+	if err := model.MakeFolder(dir, s.Path); err != nil {
+		return nil, err
+	}
 	c, err := s.calibrate(r.Score)
 	if err != nil {
 		return nil, err

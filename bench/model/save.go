@@ -23,10 +23,7 @@ func companions() []string {
 // directory it came from. Files appear whole or not at all; the weights come
 // before config.json, so that a directory with a config.json is complete.
 func Save(m Model, dir, from string, metadata map[string]string) error {
-	if same(dir, from) {
-		return fmt.Errorf("%s: is the model that is read; choose another folder to write to", dir)
-	}
-	if err := disk.MakeFolder(dir); err != nil {
+	if err := MakeFolder(dir, from); err != nil {
 		return err
 	}
 	var sources []checkpoint.Source
@@ -50,6 +47,15 @@ func Save(m Model, dir, from string, metadata map[string]string) error {
 		return err
 	}
 	return disk.WriteFile(filepath.Join(dir, ConfigFile), text)
+}
+
+// MakeFolder makes dir for [Save], unless it is there. Callers with long work
+// ahead of them find out early that they could not write its result.
+func MakeFolder(dir, from string) error {
+	if same(dir, from) {
+		return fmt.Errorf("%s: is the model that is read; choose another folder to write to", dir)
+	}
+	return disk.MakeFolder(dir)
 }
 
 func same(a, b string) bool {

@@ -227,10 +227,13 @@ func TestBadFolders(t *testing.T) {
 	const inTheWay = "a file is where a folder should be"
 	fails(t, exitFailed, []string{"results folder (key output)", inTheWay}, "run", path, "--output", file)
 	fails(t, exitFailed, []string{"cannot write", file, inTheWay}, "score", path, "--out", filepath.Join(file, "scores.json"))
-	fails(t, exitFailed, []string{"cannot write", file, inTheWay}, "prune", path, "--out", file)
-	fails(t, exitFailed, []string{m, "is the model that is read; choose another folder"}, "prune", path, "--out", m)
+	fails(t, exitFailed, []string{"cannot write", file, inTheWay}, "prune", path, "--set", "score.tau=3", "--out", file)
+	fails(t, exitFailed, []string{m, "is the model that is read; choose another folder"}, "prune", path, "--set", "score.tau=3", "--out", m)
 	if get(t, file) != "precious" {
 		t.Error("a file in the way was written over")
+	}
+	if n := count(t, results, "score"); n != 1 { // by the command score
+		t.Errorf("%d scores are stored: some were computed for a model that cannot be written", n)
 	}
 	fails(t, exitFailed, []string{"record.json does not exist: run the experiment first"}, "report", dir)
 	put(t, dir, map[string]string{"record.json": "{\"version\": 1,\n"})
