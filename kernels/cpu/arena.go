@@ -61,13 +61,11 @@ type buffer struct {
 	guard  bool
 }
 
-const guardWord = 0x7ff5_0bad_dead_beef
-
 // newBuffer allocates size bytes, a multiple of alignment.
 func newBuffer(size int, guard bool) (*buffer, error) {
 	b := &buffer{size: size, bytes: max(size, alignment), guard: guard}
 	if guard {
-		b.bytes = size + 2*alignment
+		b.bytes = size + 2*C.OPTIN_GUARD_BYTES
 	}
 	b.base = C.aligned_alloc(alignment, C.size_t(b.bytes))
 	if b.base == nil {
@@ -75,7 +73,7 @@ func newBuffer(size int, guard bool) (*buffer, error) {
 	}
 	b.data = b.base
 	if guard {
-		b.data = unsafe.Add(b.base, alignment)
+		b.data = unsafe.Add(b.base, C.OPTIN_GUARD_BYTES)
 	}
 	return b, nil
 }
@@ -86,9 +84,7 @@ func (b *buffer) shape(t kernels.DType, rows, cols, n int) {
 	b.used = n
 	if b.guard {
 		b.poison()
-		for i := range alignment / 8 {
-			*b.before(i), *b.behind(i) = guardWord, guardWord
-		}
+		C.optin_cpu_guard_set(b.base, b.elements(), C.size_t(b.used))
 	}
 	switch t {
 	case kernels.I32:
@@ -101,31 +97,37 @@ func (b *buffer) shape(t kernels.DType, rows, cols, n int) {
 	}
 }
 
-func (b *buffer) before(i int) *uint64 { return (*uint64)(unsafe.Add(b.base, 8*i)) }
-func (b *buffer) behind(i int) *uint64 { return (*uint64)(unsafe.Add(b.data, b.used+8*i)) }
+// elements is the bytes of the tensor itself.
+func (b *buffer) elements() C.size_t {
+	if b.tensor.Type == kernels.F64 {
+		return C.size_t(8 * b.tensor.Len())
+	}
+	return C.size_t(4 * b.tensor.Len())
+}
 
 // check looks at the guards.
 func (b *buffer) check() error {
 	if !b.guard {
 		return nil
 	}
-	for i := range alignment / 8 {
-		if *b.before(i) != guardWord {
-			return fmt.Errorf("cpu: something wrote before the buffer of %v", &b.tensor)
-		}
-		if *b.behind(i) != guardWord {
-			return fmt.Errorf("cpu: something wrote behind the buffer of %v", &b.tensor)
-		}
+	switch C.optin_cpu_guard_check(b.base, b.elements(), C.size_t(b.used)) {
+	case 0:
+		return nil
+	case C.OPTIN_GUARD_BEFORE:
+		return fmt.Errorf("cpu: something wrote before the buffer of %v", &b.tensor)
+	default:
+		return fmt.Errorf("cpu: something wrote behind the buffer of %v", &b.tensor)
 	}
-	return nil
 }
 
 // poison fills the buffer with NaN.
 func (b *buffer) poison() {
+	C.optin_cpu_guard_open(b.base, C.size_t(b.bytes))
 	C.optin_cpu_fill_f32((*C.float)(b.data), C.float(math.NaN()), C.size_t(b.size/4))
 }
 
 func (b *buffer) free() {
+	C.optin_cpu_guard_open(b.base, C.size_t(b.bytes))
 	C.free(b.base)
 	b.base, b.data = nil, nil
 }

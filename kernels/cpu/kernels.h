@@ -53,6 +53,14 @@ OPTIN_CPU_KERNELS(KERNEL)
 #undef LIST
 size_t optin_cpu_attention_scratch(const optin_cpu_isa *isa, size_t k_max, size_t head_size);
 
+// Guards of OPTIN_GUARD_BYTES lie before and behind a tensor's room, which follows on
+// base and of which elements bytes are its own: set writes them, check returns 0 or
+// which of them changed, open gives access to all bytes of the buffer again.
+enum { OPTIN_GUARD_BYTES = 64, OPTIN_GUARD_BEFORE = 1, OPTIN_GUARD_BEHIND = 2 };
+void optin_cpu_guard_set(void *base, size_t elements, size_t room);
+int optin_cpu_guard_check(void *base, size_t elements, size_t room);
+void optin_cpu_guard_open(void *base, size_t bytes);
+
 // optin_cpu_fill_f32 sets n floats at dst to value.
 void optin_cpu_fill_f32(float *dst, float value, size_t n);
 
