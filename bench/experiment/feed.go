@@ -29,8 +29,8 @@ const feedMemory = 1 << 29
 // sampled is how many images stand for a split that does not fit.
 const sampled = 64
 
-// OpenFeed reads a split of the subject's task, at most limit examples of it (0:
-// all).
+// OpenFeed reads a split of the subject's task, at most limit examples of it,
+// spread evenly (0: all).
 func (s *Subject) OpenFeed(split string, limit int) (*Feed, error) {
 	key := fmt.Sprint(split, limit)
 	if f, ok := s.feeds[key]; ok {
@@ -41,7 +41,7 @@ func (s *Subject) OpenFeed(split string, limit int) (*Feed, error) {
 		return nil, err
 	}
 	if limit > 0 {
-		data = data.Head(limit)
+		data = data.Spread(limit)
 	}
 	if data.Len() == 0 {
 		return nil, fmt.Errorf("task %s: split %s is empty", s.Task.Name, split)

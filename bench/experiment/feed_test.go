@@ -168,6 +168,13 @@ func TestFeedLimit(t *testing.T) {
 			t.Errorf("limit %d: read twice", limit)
 		}
 	}
+	classes := map[int]bool{} // a folder of pictures is sorted by label
+	for _, e := range openFeed(t, openSubject(t, pictures5), 5).encoded {
+		classes[e.Label] = true
+	}
+	if len(classes) != 5 {
+		t.Errorf("5 of 20 pictures are of %d classes, want 5", len(classes))
+	}
 	if a, b := openFeed(t, s, 1), openFeed(t, s, 7); a.Digest == b.Digest {
 		t.Error("other examples have the same digest")
 	}

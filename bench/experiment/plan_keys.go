@@ -124,6 +124,6 @@ func (e *Evaluate) keys() []key {
 		option(&e.Split, t, "split", "", oneOf("", "train", "dev", "test")).absent("test, or dev where the test labels are secret").
 			about("split that figures are reported on"),
 		option(&e.Limit, t, "limit", 0, atLeast(0, 1000)).absent("0, all").
-			about("examples of it at most"),
+			about("examples of it at most, at even distances"),
 	}
 }

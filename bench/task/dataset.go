@@ -34,11 +34,15 @@ func (d *Dataset) Sample(n int, seed uint64) *Dataset {
 	return d.Select(order[:min(max(n, 0), d.n)])
 }
 
-// Head returns the first n examples, or all where there are not so many.
-func (d *Dataset) Head(n int) *Dataset {
-	s := *d
-	s.n = min(max(n, 0), d.n)
-	return &s
+// Spread returns n examples at even distances, or all where there are not so
+// many. The first n would not do where a data set is sorted by label.
+func (d *Dataset) Spread(n int) *Dataset {
+	n = min(max(n, 0), d.n)
+	index := make([]int, n)
+	for i := range index {
+		index[i] = i * d.n / n
+	}
+	return d.Select(index)
 }
 
 // Select returns the examples at the given places, in that order.

@@ -93,8 +93,11 @@ func TestSample(t *testing.T) {
 	if len(seen) != 100 {
 		t.Errorf("%d different examples of 100", len(seen))
 	}
-	if got := labels(d.Head(3)); !reflect.DeepEqual(got, []int{0, 1, 2}) {
-		t.Errorf("the first three: %v", got)
+	for n, want := range map[int]int{0: 0, 3: 3, 100: 100, 101: 100} {
+		got := labels(d.Spread(n))
+		if len(got) != want || n == 3 && !reflect.DeepEqual(got, []int{0, 33, 66}) {
+			t.Errorf("%d spread: %v", n, got)
+		}
 	}
 	_, err := d.Example(100)
 	wantError(t, err, "no example 100")
