@@ -4,73 +4,12 @@
 //
 //   c[i, j] = sum over k of a[i, k] b[k, j]
 //
-// with rows of a broadcast and rows of b in vectors: the same inner loop.
+// the product of product.inc.h.
 
 enum {
-  MQ = 24,   // queries of a tile: four inner tiles of up to 6 rows
+  MQ = 24,   // queries of a tile: four inner tiles of 6 rows
   MK = 256,  // keys of a tile, at most
-  MR = 6,    // rows and vectors of an inner tile: what registers hold
-#if W == 16
-  NV = 4,
-#else
-  NV = 2,
-#endif
 };
-
-#define INLINE static inline __attribute__((always_inline))
-
-static size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
-
-// One inner tile of mr rows and nv vectors, added to c where add is set.
-INLINE void inner(const int mr, const int nv, float *c, size_t ldc, const float *a, size_t lda,
-                  const float *b, size_t ldb, size_t K, int add) {
-  vf sum[MR][NV];
-  for (int i = 0; i < mr; i++) {
-    for (int j = 0; j < nv; j++) sum[i][j] = add ? v_load(c + i * ldc + j * W) : v_set(0.0f);
-  }
-  for (size_t k = 0; k < K; k++) {
-    vf row[NV];
-    for (int j = 0; j < nv; j++) row[j] = v_load(b + k * ldb + j * W);
-    for (int i = 0; i < mr; i++) {
-      const vf x = v_set(a[i * lda + k]);
-      for (int j = 0; j < nv; j++) sum[i][j] = v_fma(x, row[j], sum[i][j]);
-    }
-  }
-  for (int i = 0; i < mr; i++) {
-    for (int j = 0; j < nv; j++) v_store(c + i * ldc + j * W, sum[i][j]);
-  }
-}
-
-#define INNER(mr)                                                          \
-  static void inner_##mr(int nv, float *c, size_t ldc, const float *a, size_t lda, \
-                         const float *b, size_t ldb, size_t K, int add) {  \
-    if (nv == 1) inner(mr, 1, c, ldc, a, lda, b, ldb, K, add);             \
-    if (nv == 2) inner(mr, 2, c, ldc, a, lda, b, ldb, K, add);             \
-    if (NV > 2 && nv == 3) inner(mr, 3 % (NV + 1), c, ldc, a, lda, b, ldb, K, add); \
-    if (NV > 2 && nv == 4) inner(mr, 4 % (NV + 1), c, ldc, a, lda, b, ldb, K, add); \
-  }
-INNER(1)
-INNER(2)
-INNER(3)
-INNER(4)
-INNER(5)
-INNER(6)
-#undef INNER
-
-// product is c = a b, or c += a b: a (rows, K), b (K, vectors * W).
-static void product(float *c, size_t ldc, const float *a, size_t lda, const float *b, size_t ldb,
-                    size_t rows, size_t vectors, size_t K, int add) {
-  typedef void (*kernel)(int, float *, size_t, const float *, size_t, const float *, size_t, size_t,
-                         int);
-  static const kernel table[MR] = {inner_1, inner_2, inner_3, inner_4, inner_5, inner_6};
-  for (size_t j = 0; j < vectors; j += NV) {
-    const int nv = (int)(vectors - j < NV ? vectors - j : NV);
-    for (size_t i = 0; i < rows; i += MR) {
-      const size_t mr = rows - i < MR ? rows - i : MR;
-      table[mr - 1](nv, c + i * ldc + j * W, ldc, a + i * lda, lda, b + j * W, ldb, K, add);
-    }
-  }
-}
 
 // What one head computes with, besides its arguments.
 typedef struct {
@@ -180,7 +119,7 @@ static void attention_tile(const optin_cpu_attention *s, const attention_tiles *
   for (size_t key = 0; key < all; key += MK) {
     const size_t n = all - key < MK ? all - key : MK, width = round_up(n, W);
     product(t->scores, MK, h->q + first_query * h->C, h->C, t->keys + key, t->ldk, queries,
-            width / W, h->d, 0);
+            width / W, h->d, SET);
     for (size_t i = 0; i < queries; i++) {
       const size_t query = first_query + i;
       softmax_tile(t, i, seen(s, query, key, key + n), width, s->scale,
@@ -188,7 +127,7 @@ static void attention_tile(const optin_cpu_attention *s, const attention_tiles *
                    h->key_bias ? h->key_bias + key : NULL);
     }
     product(t->context, t->ldc, t->scores, MK, t->values + key * t->ldv, t->ldv, queries,
-            t->ldc / W, n, key > 0);
+            t->ldc / W, n, key > 0 ? ADD : SET);
   }
   for (size_t i = 0; i < queries; i++) {
     const vf scale = v_set(t->sum[i] == 0 ? 0.0f : h->mask / t->sum[i]);

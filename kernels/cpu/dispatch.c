@@ -25,9 +25,9 @@ const optin_cpu_isa *optin_cpu_isa_named(const char *name) {
 const char *optin_cpu_isa_name(const optin_cpu_isa *isa) { return isa->name; }
 
 #define LIST(...) __VA_ARGS__
-#define KERNEL(name, parameters, arguments)                                \
+#define KERNEL(name, parameters, arguments)                          \
   void optin_cpu_##name(const optin_cpu_isa *isa, LIST parameters) { \
-    isa->name arguments;                                                   \
+    isa->name arguments;                                             \
   }
 OPTIN_CPU_KERNELS(KERNEL)
 

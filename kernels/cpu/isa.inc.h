@@ -8,6 +8,7 @@
 #include "math.inc.h"
 #include "elementwise.inc.h"
 #include "norm.inc.h"
+#include "product.inc.h"
 #include "rows.inc.h"
 #include "loss.inc.h"
 #include "attention.inc.h"

@@ -33,8 +33,14 @@ static void scatter_mean_f32(float *dst, int32_t *count, const float *src, const
 
 static void remove_unit_f32(float *dst, const float *sum, const float *value, size_t stride,
                             const float *consumer, size_t rows, size_t C, size_t width) {
-  for (size_t r = 0; r < rows; r++, dst += C, sum += C, value += stride) {
-    for (size_t c = 0; c < C; c += W) {
+  size_t whole = 0;  // columns that product does
+  if (width > 1) {
+    whole = C - C % W;
+    memcpy(dst, sum, rows * C * sizeof *dst);
+    product(dst, C, value, stride, consumer, C, rows, whole / W, width, SUBTRACT);
+  }
+  for (size_t r = 0; r < rows && whole < C; r++, dst += C, sum += C, value += stride) {
+    for (size_t c = whole; c < C; c += W) {
       vf y = load(sum + c, C - c);
       for (size_t i = 0; i < width; i++) {
         y = v_fnma(v_set(value[i]), load(consumer + i * C + c, C - c), y);

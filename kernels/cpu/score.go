@@ -62,7 +62,7 @@ func (o *ops) GramAdd(gram, a, b *kernels.Tensor) {
 		return
 	}
 	rows, m, n := C.int64_t(a.Rows), C.int64_t(a.Cols), C.int64_t(b.Cols)
-	if floats(a) == floats(b) {
+	if floats(a) == floats(b) && m == n {
 		mark := o.Mark()
 		scratch := o.real(1, int(C.optin_cpu_gram_scratch(m)))
 		must(C.optin_cpu_gram_f32(floats(gram), floats(a), rows, m, o.isa, floats(scratch)))
