@@ -358,7 +358,8 @@ func TestBaselines(t *testing.T) {
 	if zero[0][1] != 0 || zero[3][4] != 0 || activation[0][1] == 0 || activation[3][4] == 0 {
 		t.Errorf("activation norms of dead units %g %g, of live ones %g %g", zero[0][1], zero[3][4], activation[0][1], activation[3][4])
 	}
-	if fmt.Sprint(prune.Random(m, 1)) != fmt.Sprint(prune.Random(m, 1)) || fmt.Sprint(prune.Random(m, 1)) == fmt.Sprint(prune.Random(m, 2)) {
+	one, again, two := fmt.Sprint(prune.Random(m, 1)), fmt.Sprint(prune.Random(m, 1)), fmt.Sprint(prune.Random(m, 2))
+	if one != again || one == two {
 		t.Error("random scores must follow their seed")
 	}
 }

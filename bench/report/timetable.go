@@ -11,7 +11,7 @@ import (
 func timeTable(rec *record.Record) table {
 	t := table{
 		title:  "Time spent and memory",
-		note:   "Scores are computed once for all budgets. Peaks are of the whole process.",
+		note:   "Scores are computed once for all budgets. Peaks are of tensors and packed weights.",
 		header: []string{"Model", "Method"},
 		words:  2,
 	}
