@@ -3,8 +3,6 @@
 package cpu
 
 import (
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -41,23 +39,6 @@ func TestConformance(t *testing.T) {
 				return open(t, Options{Threads: workers, Guard: true, ISA: isa})
 			})
 		})
-	}
-}
-
-// oneDNN reads its limit once per process.
-func TestConformanceOfOneDNNForAVX2(t *testing.T) {
-	const limit = "ONEDNN_MAX_CPU_ISA=AVX2"
-	if os.Getenv("ONEDNN_MAX_CPU_ISA") != "" {
-		t.Skip("already limited")
-	}
-	c := exec.Command(os.Args[0], "-test.run=^TestConformance$/isa=avx2|^TestTeamSize$", "-test.short", "-test.v")
-	c.Env = append(os.Environ(), limit, "OPTIN_ISA=avx2")
-	out, err := c.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %v: %v\n%s", limit, c.Args, err, out)
-	}
-	if !strings.Contains(string(out), "--- PASS: TestTeamSize") {
-		t.Errorf("%s ran no tests:\n%s", limit, out)
 	}
 }
 
