@@ -24,7 +24,7 @@ type Options struct {
 	Tokens     int   // REF: 768 random tokens of each group enter the Gram; 0: all
 	TokenSeed  int64 // which
 	TokenList  []int // instead of random ones: indices into a group's rows
-	MeanOfGram bool  // divide a group's loss by the square of its rows
+	MeanOfGram bool  // divide a group's loss by the square of the rows that enter its Gram
 }
 
 // DefaultOptions is the paper's method.

@@ -301,6 +301,7 @@ func TestSwitchesOfTheManifoldLoss(t *testing.T) {
 			{"group", prune.Options{Tau: 4, Rows: rows, Group: size}},
 			{"tokens", prune.Options{Tau: 4, Rows: rows, Group: size, TokenList: chosen}},
 			{"mean", prune.Options{Tau: 4, Rows: rows, Group: size, MeanOfGram: true}},
+			{"mean, tokens", prune.Options{Tau: 4, Rows: rows, Group: size, MeanOfGram: true, TokenList: chosen}},
 			{"depth", prune.Options{Tau: 4, Rows: rows, Group: size, Depth: 1}},
 			{"all in one", prune.Options{Tau: 4, Rows: rows}},
 			{"all in one, tokens", prune.Options{Tau: 4, Rows: rows, TokenList: chosen}},
@@ -333,7 +334,7 @@ func TestSwitchesOfTheManifoldLoss(t *testing.T) {
 						}
 						loss := manifold(a, b)
 						if c.o.MeanOfGram {
-							loss /= float64(n * n)
+							loss /= float64(len(a) * len(a))
 						}
 						want += loss
 						row += n

@@ -184,7 +184,7 @@ func (w *workspace) read(md, kd []float64) {
 	w.ops.Download(w.md, w.host[:w.s.variants*groups])
 	for i := range md {
 		md[i] = 0
-		for g, n := range w.s.groups.rows {
+		for g, n := range w.s.entering {
 			loss := w.host[i*groups+g]
 			if w.s.o.MeanOfGram {
 				loss /= float64(n) * float64(n)
