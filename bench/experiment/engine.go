@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"optin/bench/measure"
+	"optin/bench/model"
 	"optin/bench/prune"
 	"optin/bench/record"
 )
@@ -142,11 +143,16 @@ func (e *engine) checkRun(r Run) error {
 			return err
 		}
 	}
+	return r.reachable(g.subject.Model, g.calibration)
+}
+
+// reachable finds a budget that cannot be met, before anything is scored.
+func (r Run) reachable(m model.Model, c *Calibration) error {
 	var flat [][]float64 // any scores do: what can be reached does not depend on them
-	for _, site := range g.subject.Model.Sites() {
+	for _, site := range m.Sites() {
 		flat = append(flat, make([]float64, site.Units))
 	}
-	_, err = r.choose(g.subject.Model, Scores{Values: flat}, g.calibration)
+	_, err := r.choose(m, Scores{Values: flat}, c)
 	return err
 }
 

@@ -142,6 +142,10 @@ func (e *engine) enterModel(ctx context.Context, r Run, g *ground) (*Evaluation,
 	described := describeModel(name, g.subject, r.Search.lengths(g.calibration), g.feed, evaluated)
 	described.Calibration = &record.Sample{Split: g.calibration.Split, Examples: g.calibration.Examples, Tokens: g.calibration.Tokens}
 	e.record.Models = append(e.record.Models, described)
+	if g.feed.Split == g.calibration.Split {
+		e.record.Warnings = append(e.record.Warnings, name+": evaluated on the split "+g.feed.Split+
+			", which calibration examples are drawn from: its figures say nothing of unseen data")
+	}
 	for _, note := range g.feed.Notes {
 		e.record.Warnings = append(e.record.Warnings, name+": "+note)
 	}

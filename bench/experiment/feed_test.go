@@ -182,3 +182,26 @@ func TestFeedLimit(t *testing.T) {
 		t.Errorf("a split that is not there: %v", err)
 	}
 }
+
+// TestDigestFolder follows links, which is all there is in the hub's snapshots.
+func TestDigestFolder(t *testing.T) {
+	blobs, dir := t.TempDir(), t.TempDir()
+	seen := map[string]bool{}
+	for _, text := range []string{"one", "two"} {
+		put(t, filepath.Join(blobs, "a"), text)
+		for link, target := range map[string]string{"model.safetensors": filepath.Join(blobs, "a"), "gone": filepath.Join(blobs, "b")} {
+			os.Remove(filepath.Join(dir, link))
+			if err := os.Symlink(target, filepath.Join(dir, link)); err != nil {
+				t.Skip(err)
+			}
+		}
+		d, err := digestFolder(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[d] = true
+	}
+	if len(seen) != 2 {
+		t.Error("other weights behind a link have the same digest")
+	}
+}

@@ -73,6 +73,9 @@ func (h *Host) Prune(ctx context.Context, p *Plan, dir string, format Format) (*
 	if err != nil {
 		return nil, err
 	}
+	if err := r.reachable(s.Model, c); err != nil {
+		return nil, err
+	}
 	scores, _, err := e.score(ctx, s, r, c)
 	if err != nil {
 		return nil, err

@@ -68,7 +68,8 @@ func TaskInputs(c *model.Config) task.Inputs {
 	return in
 }
 
-// digestFolder hashes the files of a model's folder by name.
+// digestFolder hashes the files of a model's folder by name. Links count as what
+// they lead to: the snapshots that the Hugging Face hub keeps are nothing else.
 func digestFolder(dir string) (string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -76,11 +77,13 @@ func digestFolder(dir string) (string, error) {
 	}
 	h := sha256.New()
 	for _, e := range entries {
-		if !e.Type().IsRegular() || strings.HasPrefix(e.Name(), ".") {
-			continue
+		path := filepath.Join(dir, e.Name())
+		info, err := os.Stat(path)
+		if err != nil || !info.Mode().IsRegular() || strings.HasPrefix(e.Name(), ".") {
+			continue // a link to nothing is no part of the model
 		}
 		fmt.Fprintf(h, "file %q\n", e.Name())
-		f, err := os.Open(filepath.Join(dir, e.Name()))
+		f, err := os.Open(path)
 		if err != nil {
 			return "", err
 		}

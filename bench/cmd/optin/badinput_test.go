@@ -194,6 +194,10 @@ func TestBadKeys(t *testing.T) {
 		fails(t, exitFailed, []string{want}, "run", filepath.Join(dir, "y.toml"))
 	}
 	fails(t, exitFailed, []string{"/no/file.toml"}, "run", "/no/file.toml")
+	fails(t, exitFailed, []string{"cannot be met", "the smallest is 0."}, "prune", path, "--out", filepath.Join(t.TempDir(), "x"), "--set", "search.keep=0.0001")
+	if n := count(t, results, "score"); n != 0 {
+		t.Errorf("%d scores were computed for budgets that cannot be met", n)
+	}
 	fails(t, exitFailed, []string{"spans 2 runs, and one model is written: choose one"}, "prune", path, "--out", "x", "--set", "search.keep=[0.5,0.6]")
 	fails(t, exitFailed, []string{"spans several models"}, "time", path, "--set", "task.max_length=[8,9]")
 	if n := len(stages(t, results)); n != 0 {

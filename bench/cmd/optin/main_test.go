@@ -137,6 +137,14 @@ min_time = 0
 		t.Errorf("report:\n%s", out)
 	}
 	works(t, "report", filepath.Join(results, "record.json"))
+
+	if len(first.Warnings) != 0 {
+		t.Errorf("warnings %q", first.Warnings)
+	}
+	works(t, "run", path, "--set", "evaluate.split=train", "--set", "score.method=magnitude", "--set", "search.keep=0.5")
+	if w := load(t, results).Warnings; len(w) != 1 || !strings.Contains(w[0], "evaluated on the split train, which calibration examples are drawn from") {
+		t.Errorf("evaluated on the training split: warnings %q", w)
+	}
 }
 
 func load(t *testing.T, results string) *record.Record {
