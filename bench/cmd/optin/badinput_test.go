@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -285,4 +286,26 @@ func TestInvalid(t *testing.T) {
 	if out := works(t, "report", results); !strings.Contains(out, "INVALID") {
 		t.Errorf("the tables do not say INVALID:\n%s", out)
 	}
+}
+
+// TestOverflow predicts with weights that are finite, and logits that are not.
+func TestOverflow(t *testing.T) {
+	dir := textModel(t, "bert-basic")
+	file := []byte(get(t, filepath.Join(dir, "model.safetensors")))
+	size := 8 + int(binary.LittleEndian.Uint64(file))
+	var tensors map[string]json.RawMessage
+	if err := json.Unmarshal(file[8:size], &tensors); err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]float32{"bert.pooler.dense.bias": 100, "classifier.weight": 3e38} {
+		var h header
+		if err := json.Unmarshal(tensors[name], &h); err != nil || h.DType != "F32" {
+			t.Fatalf("%s: %+v %v", name, h, err)
+		}
+		for at := size + h.Offsets[0]; at < size+h.Offsets[1]; at += 4 {
+			binary.LittleEndian.PutUint32(file[at:], math.Float32bits(value))
+		}
+	}
+	put(t, dir, map[string]string{"model.safetensors": string(file)})
+	fails(t, exitFailed, []string{"input 1: the model's logits are not finite numbers; check its weights"}, "predict", "--model", dir, "--text", "a", "--device", "cpu", "--threads", "1")
 }

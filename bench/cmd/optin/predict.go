@@ -172,6 +172,11 @@ func predictAll(cmd *cobra.Command, m model.Model, enc *task.Encoder, dev kernel
 		if err != nil {
 			return err
 		}
+		for _, v := range logits {
+			if math.IsNaN(v) || math.IsInf(v, 0) {
+				return fmt.Errorf("input %d: the model's logits are not finite numbers; check its weights", i+1)
+			}
+		}
 		if err := lines.Encode(describe(m.Config(), names[i], logits)); err != nil {
 			return err
 		}
