@@ -208,9 +208,11 @@ func (b *bench) scoring(neurons int) error {
 		return err
 	}
 	var forward []float64
+	// The dense forward is cut so that every worker has as much to do.
+	share := texts(equal(32, 40), 32*40/(2*b.dev.Workers()))
 	dense := func() error {
 		for range b.rounds {
-			s, err := b.seconds(b.m, batches)
+			s, err := b.seconds(b.m, share)
 			if err != nil {
 				return err
 			}
