@@ -6,7 +6,6 @@ import (
 
 	"optin/bench/measure"
 	"optin/bench/model"
-	"optin/bench/prune"
 	"optin/bench/record"
 )
 
@@ -239,9 +238,12 @@ func (r Run) differences(others []Run) string {
 }
 
 // verdict says whether a run's figures may be quoted.
-func verdict(out *record.Run, v prune.Verification) {
+func verdict(out *record.Run, errs ...error) {
 	out.Verdict.Valid = true
-	if err := v.Err(); err != nil {
-		out.Verdict = record.Verdict{Reasons: []string{err.Error()}}
+	for _, err := range errs {
+		if err != nil {
+			out.Verdict.Valid = false
+			out.Verdict.Reasons = append(out.Verdict.Reasons, err.Error())
+		}
 	}
 }

@@ -94,7 +94,7 @@ func (e *engine) run(ctx context.Context, r Run) error {
 		}
 		out.Timings, out.Stages = timings, append(out.Stages, stage5)
 	}
-	verdict(&out, verified)
+	verdict(&out, verified.Err(), evaluated.audit(small))
 	e.record.Runs = append(e.record.Runs, out)
 	e.host.logf("%s: %s", r.describe(), headline(&out))
 	return nil
@@ -120,8 +120,8 @@ func (e *engine) evaluateDense(ctx context.Context, r Run, s *Subject, feed *Fee
 	if err != nil {
 		return nil, err
 	}
-	if counted := prune.CountMACs(s.Model, evaluated.Lengths).Total(); counted != evaluated.ExecutedMACs {
-		return nil, fmt.Errorf("dense model: counted %d MACs, executed %d", counted, evaluated.ExecutedMACs)
+	if err := evaluated.audit(s.Model); err != nil {
+		return nil, fmt.Errorf("dense model: %w", err)
 	}
 	e.host.logf("%s on %s %s: dense %s", s.Name, s.Task.Name, feed.Split, metricText(metrics(evaluated)))
 	return evaluated, nil

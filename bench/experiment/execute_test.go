@@ -88,7 +88,7 @@ func TestVerdict(t *testing.T) {
 		{prune.Verification{CountedMACs: 5, ExecutedMACs: 6}, false},
 	} {
 		var out record.Run
-		verdict(&out, c.v)
+		verdict(&out, c.v.Err())
 		if out.Verdict.Valid != c.valid || c.valid == (len(out.Verdict.Reasons) > 0) {
 			t.Errorf("%+v: %v %q", c.v, out.Verdict, out.Verdict.Reasons)
 		}

@@ -80,7 +80,7 @@ func (f *Feed) encode(memory int) error {
 	}
 	f.ends = prune.Cut(lengths, prune.MicroRows)
 	var err error
-	f.Digest, err = digest([]any{f.Split, f.data.Len(), sample})
+	f.Digest, err = digest([]any{f.Split, f.data.Len(), f.data.Files, sample})
 	return err
 }
 
@@ -126,6 +126,14 @@ type Evaluation struct {
 	Lengths      prune.Lengths
 	ExecutedMACs int64
 	PeakBytes    int64 // of tensors and packed weights
+}
+
+// audit checks that what m costs by the formula is what was executed.
+func (e *Evaluation) audit(m model.Model) error {
+	if counted := prune.CountMACs(m, e.Lengths).Total(); counted != e.ExecutedMACs {
+		return fmt.Errorf("counted %d MACs over the split, executed %d", counted, e.ExecutedMACs)
+	}
+	return nil
 }
 
 // Metric is one figure of quality, a fraction, with its standard error.

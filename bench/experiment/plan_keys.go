@@ -89,8 +89,8 @@ func (s *Search) keys() []key {
 			about("heads that every layer keeps"),
 		option(&s.MinNeurons, t, "min_neurons", 1, atLeast(0, 1)).
 			about("neurons that every layer keeps"),
-		option(&s.SeqLen, t, "seq_len", 0, atLeast(0.0, 38.5)).absent("0, the mean of the calibration examples").
-			about("tokens per example that costs are counted for"),
+		option(&s.SeqLen, t, "seq_len", 0, atLeast(0.0, 38.5)).absent("0, those of the calibration examples").
+			about("tokens per example that costs are counted for; without it T and T² are averaged over the calibration examples, so that counted is what runs"),
 	}
 }
 

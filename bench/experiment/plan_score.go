@@ -31,6 +31,8 @@ func (s *Score) keys(seed uint64) []key {
 			about("draws the calibration examples, and the tokens of md_tokens"),
 		option(&s.RandomSeed, t, "random_seed", seed, anySeed()).absent("the file's seed").only(Random).column().
 			about("seed of the method random; a list gives its spread"),
+		option(&s.Kinds, t, "kinds", "even", oneOf("even", "raw")).only(Magnitude, Activation, Random).
+			about("how heads and neurons compare under a baseline, whose scores are no losses: even brings both to the same mean per MAC, raw leaves them"),
 		option(&s.Loss, t, "loss", "both", oneOf("both", "md", "kd")).only(Trajectory).
 			about("manifold distillation along the trajectory (md), distillation of the logits (kd), or both"),
 		option(&s.Lambda, t, "lambda", 0.1, atLeast(0.0, 0.1)).only(Trajectory).inReference(10, 100).

@@ -45,6 +45,7 @@ type Score struct {
 	Seed       uint64
 	RandomSeed uint64
 
+	Kinds   string
 	Loss    string
 	Lambda  float64
 	Balance string

@@ -91,18 +91,10 @@ func (s Score) weighing() prune.Weighing {
 // computeScores computes the scores of a method. The parts of a trajectory are
 // stored by themselves, so that weighing them otherwise measures nothing again.
 func (e *engine) computeScores(ctx context.Context, s *Subject, r Run, c *Calibration) (Scores, error) {
-	m, dev := s.Model, e.host.Device
-	switch r.Score.Method {
-	case Magnitude:
-		values, err := prune.Magnitude(m)
-		return Scores{Values: values}, err
-	case Random:
-		return Scores{Values: prune.Random(m, int64(r.Score.RandomSeed))}, nil
-	case Activation:
-		dev.ResetPeak()
-		values, err := prune.ActivationNorm(ctx, dev, m, c.Batches)
-		return Scores{Values: values, PeakBytes: dev.PeakBytes()}, err
+	if r.Score.Method != Trajectory {
+		return e.baseline(ctx, s, r, c)
 	}
+	m, dev := s.Model, e.host.Device
 	o, err := r.Score.options()
 	if err != nil {
 		return Scores{}, err
@@ -133,6 +125,24 @@ func (e *engine) computeScores(ctx context.Context, s *Subject, r Run, c *Calibr
 		return Scores{}, err
 	}
 	return Scores{prune.Weigh(m, got.Parts, r.Score.weighing()), got.PeakBytes, seconds}, nil
+}
+
+// baseline computes the scores of a method that measures no loss.
+func (e *engine) baseline(ctx context.Context, s *Subject, r Run, c *Calibration) (out Scores, err error) {
+	switch r.Score.Method {
+	case Magnitude:
+		out.Values, err = prune.Magnitude(s.Model)
+	case Random:
+		out.Values = prune.Random(s.Model, int64(r.Score.RandomSeed))
+	case Activation:
+		e.host.Device.ResetPeak()
+		out.Values, err = prune.ActivationNorm(ctx, e.host.Device, s.Model, c.Batches)
+		out.PeakBytes = e.host.Device.PeakBytes()
+	}
+	if err == nil && r.Score.Kinds == "even" {
+		out.Values = prune.Even(s.Model.Sites(), out.Values, prune.CountMACs(s.Model, c.Lengths))
+	}
+	return out, err
 }
 
 // flatness warns of scores that hardly tell units apart.

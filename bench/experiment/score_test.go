@@ -1,7 +1,9 @@
 package experiment
 
 import (
+	"context"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -33,7 +35,7 @@ func TestSwitches(t *testing.T) {
 		t.Fatal(err)
 	}
 	standard := mustParse(t, minimal).Expand()[0].Score
-	tested := []string{"method", "mode", "estimate", "samples", "random_seed", "md_padding"} // act elsewhere
+	tested := []string{"method", "mode", "estimate", "samples", "random_seed", "md_padding", "kinds"} // act elsewhere
 	for _, c := range []struct{ set, measured, weighed string }{
 		{"seed=3", "TokenSeed=3", ""},
 		{"loss=md", "NoKD=true", "NoKD=true"},
@@ -178,5 +180,35 @@ func TestModelNames(t *testing.T) {
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%q: got %q, want %q", c.text, got, c.want)
 		}
+	}
+}
+
+// TestKinds compares the scores of a baseline with and without the key.
+func TestKinds(t *testing.T) {
+	dir, cfg := texts3(t)
+	perMAC := func(kinds string) map[string]float64 {
+		p := mustParse(t, minimal, "model.path="+dir, "task.name="+cfg.Name, "task.path="+cfg.Path,
+			"score.method=magnitude", "score.kinds="+kinds, "output="+t.TempDir())
+		all, err := (&Host{Device: device(t, 1)}).Scores(context.Background(), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		score, cost := map[string]float64{}, map[string]float64{}
+		for _, site := range all[0].Sites {
+			cost[site.Kind] += site.Cost * float64(len(site.Values))
+			for _, v := range site.Values {
+				score[site.Kind] += v
+			}
+		}
+		for kind := range score {
+			score[kind] /= cost[kind]
+		}
+		return score
+	}
+	if got := perMAC("even"); math.Abs(got["heads"]/got["neurons"]-1) > 1e-9 {
+		t.Errorf("even: scores per MAC are %v", got)
+	}
+	if got := perMAC("raw"); math.Abs(got["heads"]/got["neurons"]-1) < 1e-3 {
+		t.Errorf("raw: scores per MAC are %v: they should differ", got)
 	}
 }

@@ -121,6 +121,31 @@ func columnSquares(ops kernels.Ops, t *kernels.Tensor) []float64 {
 	return sums
 }
 
+// Even brings the scores of heads and of neurons to the same mean per unit of
+// cost. The baselines measure no loss, so a head's score says nothing beside a
+// neuron's; left as they are, the search would remove one kind almost whole
+// before it touches the other.
+func Even(sites []model.Site, scores [][]float64, c Costs) [][]float64 {
+	var score, cost [2]float64
+	for s, site := range sites {
+		for _, v := range scores[s] {
+			score[site.Kind] += v
+		}
+		cost[site.Kind] += float64(c.Unit[s]) * float64(site.Units)
+	}
+	even := make([][]float64, len(scores))
+	for s, site := range sites {
+		factor := 1.0
+		if score[site.Kind] > 0 {
+			factor = cost[site.Kind] / score[site.Kind]
+		}
+		for _, v := range scores[s] {
+			even[s] = append(even[s], factor*v)
+		}
+	}
+	return even
+}
+
 // Random scores uniformly.
 func Random(m model.Model, seed int64) [][]float64 {
 	rng := rand.New(rand.NewPCG(uint64(seed), 0x6f7074696e))

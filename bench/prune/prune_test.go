@@ -364,6 +364,42 @@ func TestBaselines(t *testing.T) {
 	}
 }
 
+// Once even, heads and neurons score alike per MAC, and order within a kind stays.
+func TestEven(t *testing.T) {
+	m := open(t, "bert-odd")
+	c := prune.CountMACs(m, prune.Lengths{Sequences: 1, Tokens: 10, TokenPairs: 100})
+	raw := prune.Random(m, 1)
+	even := prune.Even(m.Sites(), raw, c)
+	var score, cost [2]float64
+	for s, site := range m.Sites() {
+		for u, v := range even[s] {
+			score[site.Kind] += v
+			cost[site.Kind] += float64(c.Unit[s])
+			near(t, "ratio within a site", v/even[s][0], raw[s][u]/raw[s][0])
+		}
+	}
+	near(t, "score per MAC", score[0]/cost[0], score[1]/cost[1])
+}
+
+func TestRunningFactorIsOfEarlierUnits(t *testing.T) {
+	m := open(t, "bert-basic")
+	p := &prune.Parts{}
+	for _, site := range m.Sites() {
+		md, kd := make([]float64, site.Units), make([]float64, site.Units)
+		for u := range md {
+			md[u], kd[u] = 10, 1
+		}
+		p.MD, p.KD = append(p.MD, md), append(p.KD, kd)
+	}
+	p.MD[0][1] = 1000 // its own factor is 1000, that of all others 10
+	w := prune.DefaultWeighing()
+	w.Lambda, w.Balance, w.NoMD = 1, prune.BalanceRunning, true
+	got := prune.Weigh(m, p, w)[0]
+	for u, want := range []float64{10, 10, (10. + 1000) / 2, (10. + 1000 + 10) / 3} {
+		near(t, fmt.Sprintf("unit %d", u), got[u], want)
+	}
+}
+
 func TestCut(t *testing.T) {
 	lengths := []int{10, 20, 30, 5, 5, 40, 10}
 	for rows, want := range map[int]string{1000: "[7]", 60: "[3 7]", 1: "[1 2 3 4 5 6 7]"} {

@@ -13,7 +13,7 @@ const (
 	BalanceMean    Balance = iota // KD is scaled once, so that its mean is that of MD
 	BalanceNone                   // raw sizes
 	BalanceUnit                   // REF: KD of each unit times 10^int(log10(MD/KD) - log10 lambda)
-	BalanceRunning                // REF: KD times the mean of the factors of all units so far
+	BalanceRunning                // REF: KD times the mean of the factors of all earlier units; the first has its own
 )
 
 // Weighing turns the two measured losses into one score per unit.
@@ -73,10 +73,11 @@ func balanced(p *Parts, w Weighing, useMD bool) [][]float64 {
 			factor := w.Lambda * mean
 			if w.Balance == BalanceUnit || w.Balance == BalanceRunning {
 				factor = decade(p.MD[s][u], kd, w.Lambda)
-				sum, n = sum+factor, n+1
-				if w.Balance == BalanceRunning {
+				own := factor
+				if w.Balance == BalanceRunning && n > 0 {
 					factor = sum / n
 				}
+				sum, n = sum+own, n+1
 			}
 			out[s][u] = factor * kd
 		}

@@ -11,6 +11,10 @@ type Dataset struct {
 	Split string
 	Notes []string // what a reader of the figures should know: rows left out
 
+	// Files stands for the contents of files that are read when an example is
+	// asked for: names, sizes and times. Empty where all is in memory.
+	Files string
+
 	n       int
 	example func(int) (Example, error)
 }

@@ -1,6 +1,7 @@
 package task
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -74,7 +75,11 @@ func (f folder) task(folders, labels []string) *Task {
 			if err != nil {
 				return nil, err
 			}
-			return loadFolder(dir, folders)
+			d, err := loadFolder(dir, folders)
+			if err == nil && filepath.Base(dir) != split && f.named(split) == "" {
+				d.Notes = append(d.Notes, fmt.Sprintf("the %s split is the folder %s: there is no other", split, dir))
+			}
+			return d, err
 		},
 	}
 }
@@ -82,7 +87,7 @@ func (f folder) task(folders, labels []string) *Task {
 // split is the folder of a split: the one named, else train, dev or test;
 // val stands in for dev, and dev and test for one another.
 func (f folder) split(split string) (string, error) {
-	named := map[string]string{Train: f.cfg.Train, Dev: f.cfg.Dev, Test: f.cfg.Test}[split]
+	named := f.named(split)
 	tries := []string{named}
 	if named == "" {
 		tries = map[string][]string{Train: {"train"}, Dev: {"dev", "val", "test"}, Test: {"test", "val", "dev"}}[split]
@@ -97,6 +102,11 @@ func (f folder) split(split string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("the %s split is not at %s: %s", split, filepath.Join(f.root, tries[0]), f.remedy)
+}
+
+// named is the folder that the config gives a split, if it does.
+func (f folder) named(split string) string {
+	return map[string]string{Train: f.cfg.Train, Dev: f.cfg.Dev, Test: f.cfg.Test}[split]
 }
 
 // anySplit is the first split there is.
@@ -149,6 +159,7 @@ func loadFolder(dir string, folders []string) (*Dataset, error) {
 		label int
 	}
 	var files []file
+	stamp := sha256.New()
 	for _, name := range present {
 		label, ok := index[name]
 		if !ok {
@@ -160,7 +171,13 @@ func loadFolder(dir string, folders []string) (*Dataset, error) {
 		}
 		for _, e := range entries {
 			if isPicture(e.Name()) {
-				files = append(files, file{filepath.Join(dir, name, e.Name()), label})
+				path := filepath.Join(dir, name, e.Name())
+				info, err := os.Stat(path)
+				if err != nil {
+					return nil, err
+				}
+				fmt.Fprintf(stamp, "%q %d %d %d\n", path, label, info.Size(), info.ModTime().UnixNano())
+				files = append(files, file{path, label})
 			}
 		}
 	}
@@ -168,7 +185,7 @@ func loadFolder(dir string, folders []string) (*Dataset, error) {
 		return nil, fmt.Errorf("%s: no .jpg, .jpeg or .png files in its folders", dir)
 	}
 	sort.SliceStable(files, func(i, j int) bool { return files[i].label < files[j].label })
-	return &Dataset{n: len(files), example: func(i int) (Example, error) {
+	return &Dataset{Files: fmt.Sprintf("%x", stamp.Sum(nil)), n: len(files), example: func(i int) (Example, error) {
 		m, err := picture.Open(files[i].path)
 		return Example{Image: m, Label: files[i].label}, err
 	}}, nil

@@ -107,9 +107,14 @@ func must(status C.optin_cpu_status) {
 func (d *device) Name() string { return "cpu" }
 
 func (d *device) Describe() string {
+	return fmt.Sprintf("%s, %s kernels, oneDNN %s, threads %d",
+		model(), C.GoString(C.optin_cpu_isa_name(d.isa)), LibraryVersion(), d.threads)
+}
+
+// LibraryVersion is the version of oneDNN.
+func LibraryVersion() string {
 	v := C.dnnl_version()
-	return fmt.Sprintf("%s, %s kernels, oneDNN %d.%d.%d, threads %d",
-		model(), C.GoString(C.optin_cpu_isa_name(d.isa)), int(v.major), int(v.minor), int(v.patch), d.threads)
+	return fmt.Sprintf("%d.%d.%d", int(v.major), int(v.minor), int(v.patch))
 }
 
 func (d *device) Workers() int { return d.pool.Workers() }

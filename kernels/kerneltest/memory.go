@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"sync"
 
 	"optin/kernels"
 )
@@ -60,7 +61,12 @@ func releaseReuses(e *env, r *Result) {
 	}
 	x := e.gen(r).normal(50, 33, 1)
 	work := func(rounds int) int64 {
-		err := e.dev.Each(context.Background(), 4*e.dev.Workers(), func(ops kernels.Ops, _ int) error {
+		// Every worker takes one piece: each waits until all have begun.
+		var begun sync.WaitGroup
+		begun.Add(e.dev.Workers())
+		err := e.dev.Each(context.Background(), e.dev.Workers(), func(ops kernels.Ops, _ int) error {
+			begun.Done()
+			begun.Wait()
 			for range rounds {
 				m := ops.Mark()
 				kept := ops.Activate(x.on(ops), kernels.GELU)

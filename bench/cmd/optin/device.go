@@ -69,7 +69,7 @@ func newHost(device string, threads int, stderr io.Writer) (*experiment.Host, fu
 	bars := progress.New(stderr, terminal(stderr))
 	h := &experiment.Host{
 		Device: dev, Progress: bars, Log: logger{stderr, bars},
-		Version: version, Revision: revision, Digest: digest,
+		Version: version, Revision: revision, Digest: digest, Libraries: map[string]string{"oneDNN": cpu.LibraryVersion()},
 	}
 	if dev.Name() == "cpu" {
 		h.Peak = func() (float64, error) {
