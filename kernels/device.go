@@ -31,7 +31,8 @@ type Device interface {
 	// Forget frees the packed form of w.
 	Forget(w *Weight)
 	// Tally is the sum over all workers, PeakBytes the most memory that tensors
-	// and packed weights have taken since the last ResetPeak.
+	// and packed weights have taken since the last ResetPeak, which begins with
+	// what is in use then. None of the three may be called while workers work.
 	Tally() Tally
 	PeakBytes() int64
 	ResetPeak()

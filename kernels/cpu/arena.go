@@ -220,15 +220,23 @@ func contains(list []*kernels.Tensor, t *kernels.Tensor) bool {
 	return false
 }
 
-// free gives everything back to the system.
-func (a *arena) free() {
-	for _, b := range a.live {
-		b.free()
-	}
-	for _, list := range a.idle {
+// trim gives idle buffers back to the system.
+func (a *arena) trim() {
+	for i, list := range a.idle {
 		for _, b := range list {
+			a.bytes -= b.bytes
+			a.grow(-b.bytes)
 			b.free()
 		}
+		a.idle[i] = nil
+	}
+}
+
+// free gives everything back to the system.
+func (a *arena) free() {
+	a.trim()
+	for _, b := range a.live {
+		b.free()
 	}
 	a.grow(-a.bytes)
 	*a = arena{grow: a.grow}

@@ -129,7 +129,17 @@ func (d *device) One(ctx context.Context, f func(ops kernels.Ops) error) error {
 
 func (d *device) Tally() kernels.Tally { return d.pool.Tally() }
 func (d *device) PeakBytes() int64     { return d.peak.Load() }
-func (d *device) ResetPeak()           { d.peak.Store(d.bytes.Load()) }
+
+// ResetPeak also gives idle buffers back, so that the next peak is not that of
+// the work before. Call it while no worker works.
+func (d *device) ResetPeak() {
+	d.mu.Lock()
+	for _, o := range d.workers {
+		o.arena.trim()
+	}
+	d.mu.Unlock()
+	d.peak.Store(d.bytes.Load())
+}
 
 // grow accounts for n more bytes (fewer where n is negative).
 func (d *device) grow(n int) {

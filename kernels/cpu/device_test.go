@@ -236,3 +236,25 @@ func TestDescribe(t *testing.T) {
 		}
 	}
 }
+
+// A peak does not hold what earlier work has left idle.
+func TestResetPeakForgetsIdleBuffers(t *testing.T) {
+	d := open(t, Options{Threads: 2})
+	defer d.Close()
+	work := func(rows int) int64 {
+		d.ResetPeak()
+		err := d.Each(context.Background(), 8, func(o kernels.Ops, _ int) error {
+			o.Activate(o.Upload(rows, 64, make([]float32, 64*rows)), kernels.GELU)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.PeakBytes()
+	}
+	small := work(16)
+	large := work(4096)
+	if again := work(16); again > 2*small || large < 10*small {
+		t.Errorf("peaks %d, %d, then %d bytes", small, large, again)
+	}
+}
