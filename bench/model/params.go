@@ -22,6 +22,7 @@ type Param struct {
 type Params struct {
 	Origin string // the file they came from, for messages
 	byName map[string]*Param
+	others map[string]checkpoint.DType // tensors of types that are no weights
 }
 
 // NewParams collects parameters.
@@ -36,9 +37,11 @@ func NewParams(origin string, params ...*Param) *Params {
 // openParams lists the tensors of a checkpoint that hold floating-point values.
 func openParams(c *checkpoint.Checkpoint) *Params {
 	p := NewParams(c.Path())
+	p.others = map[string]checkpoint.DType{}
 	for _, name := range c.Names() {
 		t, _ := c.Tensor(name)
 		if !t.DType.Float() {
+			p.others[modernName(name)] = t.DType
 			continue // buffers such as BERT's position_ids
 		}
 		p.byName[modernName(name)] = &Param{
@@ -137,6 +140,10 @@ func (b *binder) tensor(name string, shape []int, rows, cols int) *kernels.Weigh
 	case p == nil:
 		b.err = &checkpoint.FormatError{File: b.params.Origin, Tensor: name,
 			Problem: "is missing", Remedy: "check that config.json belongs to these weights"}
+		if t, ok := b.params.others[name]; ok {
+			b.err = &checkpoint.FormatError{File: b.params.Origin, Tensor: name,
+				Problem: fmt.Sprintf("type %s is not supported", t), Remedy: "weights must be F32, F16, BF16 or F64"}
+		}
 		return nil
 	case !slices.Equal(p.Shape, shape):
 		b.err = &checkpoint.FormatError{File: b.params.Origin, Tensor: name,

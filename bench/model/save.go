@@ -49,11 +49,17 @@ func Save(m Model, dir, from string, metadata map[string]string) error {
 	return disk.WriteFile(filepath.Join(dir, ConfigFile), text)
 }
 
-// MakeFolder makes dir for [Save], unless it is there. Callers with long work
+// MakeFolder makes dir for [Save], unless it is there, and refuses one where a
+// file of another model would be taken for this one's. Callers with long work
 // ahead of them find out early that they could not write its result.
 func MakeFolder(dir, from string) error {
 	if same(dir, from) {
 		return fmt.Errorf("%s: is the model that is read; choose another folder to write to", dir)
+	}
+	for _, name := range companions() {
+		if exists(filepath.Join(dir, name)) && !exists(filepath.Join(from, name)) {
+			return fmt.Errorf("%s: is another model's, for %s has none; remove it, or choose another folder to write to", filepath.Join(dir, name), from)
+		}
 	}
 	return disk.MakeFolder(dir)
 }
@@ -62,6 +68,11 @@ func same(a, b string) bool {
 	x, errX := os.Stat(a)
 	y, errY := os.Stat(b)
 	return errX == nil && errY == nil && os.SameFile(x, y)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // copyFile copies from to path; a file that is not there is no error.

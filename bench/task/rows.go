@@ -48,7 +48,7 @@ func formatOf(format, path string) (string, error) {
 	case "tsv", "csv", "jsonl":
 		return format, nil
 	}
-	return "", fmt.Errorf("%s: format %q is not known: set format to tsv, csv or jsonl", path, format)
+	return "", fmt.Errorf("%s: format %q is not known: name the file .tsv, .csv or .jsonl, or set task.format to one of them", path, format)
 }
 
 // readRows opens a file and calls each for every record, in order, until it
@@ -214,6 +214,9 @@ func (r *rows) column(name string) (column, error) {
 		return column{name, n - 1}, nil
 	}
 	if i := slices.Index(r.header, name); i >= 0 {
+		if slices.Contains(r.header[i+1:], name) {
+			return column{}, fmt.Errorf("column %q is twice in the header: rename one", name)
+		}
 		return column{name, i}, nil
 	}
 	return column{}, fmt.Errorf("no column %q: the header has %q", name, r.header)

@@ -136,6 +136,7 @@ func TestTextErrors(t *testing.T) {
 		"none.jsonl": "{\"text\": \"a\"}\n",
 		"null.jsonl": "{\"text\": null, \"label\": \"x\"}\n",
 		"odd.xml":    "<x>",
+		"twice.tsv":  "text\tlabel\tlabel\na\tx\tx\nc\ty\ty\n",
 		"blank.csv":  "text,label\na,\n",
 	})
 	for _, test := range []struct {
@@ -147,7 +148,8 @@ func TestTextErrors(t *testing.T) {
 		{Config{Train: "quote.csv"}, "quote.csv: line 3"},
 		{Config{Train: "bad.jsonl"}, "bad.jsonl: line 2: want one JSON object"},
 		{Config{Train: "none.jsonl"}, `none.jsonl: line 1: no "label"`},
-		{Config{Train: "odd.xml"}, "set format to tsv, csv or jsonl"},
+		{Config{Train: "odd.xml"}, "set task.format"},
+		{Config{Train: "twice.tsv"}, `column "label" is twice in the header`},
 		{Config{Train: "blank.csv"}, `line 2: the label column "label" is empty`},
 		{Config{Train: "gone.csv"}, "gone.csv: set path and train"},
 		{Config{Train: "one.csv", Label: "class"}, `no column "class": the header has`},

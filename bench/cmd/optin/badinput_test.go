@@ -234,6 +234,9 @@ func TestBadFolders(t *testing.T) {
 	fails(t, exitFailed, []string{"cannot write", file, inTheWay}, "score", path, "--out", filepath.Join(file, "scores.json"))
 	fails(t, exitFailed, []string{"cannot write", file, inTheWay}, "prune", path, "--set", "score.tau=3", "--out", file)
 	fails(t, exitFailed, []string{m, "is the model that is read; choose another folder"}, "prune", path, "--set", "score.tau=3", "--out", m)
+	other := filepath.Join(dir, "other")
+	put(t, dir, map[string]string{"other/preprocessor_config.json": "{}"})
+	fails(t, exitFailed, []string{filepath.Join(other, "preprocessor_config.json"), "is another model's", "remove it"}, "prune", path, "--out", other)
 	if get(t, file) != "precious" {
 		t.Error("a file in the way was written over")
 	}

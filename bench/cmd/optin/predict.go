@@ -160,6 +160,9 @@ func predictAll(cmd *cobra.Command, m model.Model, enc *task.Encoder, dev kernel
 			return err
 		}
 		encoded, err := enc.Encode(ex)
+		if err != nil && ex.Image != nil {
+			return fmt.Errorf("%s: %w", names[i], err)
+		}
 		if err != nil {
 			return fmt.Errorf("input %d: %w", i+1, err)
 		}

@@ -217,7 +217,7 @@ func (p *Preprocessor) shape(m *Image) (*Image, error) {
 		m = m.CentreCrop(p.cfg.CropSize.Width, p.cfg.CropSize.Height)
 	}
 	if m.Width != p.width || m.Height != p.height {
-		return nil, fmt.Errorf("the image is %d x %d after %s, but the model takes %d x %d", m.Width, m.Height, ConfigFile, p.width, p.height)
+		return nil, fmt.Errorf("the image is %d x %d after %s, but the model takes %d x %d: give pictures of that size, or set do_resize there", m.Width, m.Height, ConfigFile, p.width, p.height)
 	}
 	return m, nil
 }
