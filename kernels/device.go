@@ -73,11 +73,14 @@ type worker struct {
 	done chan struct{}
 }
 
+// maxWorkers is far more than any machine has use for, and few enough to start.
+const maxWorkers = 1024
+
 // NewPool starts n workers and a wide one. open is called on each worker's own
 // thread with the number of threads that its ops may use.
 func NewPool(n int, open func(threads int) (Ops, error)) (*Pool, error) {
-	if n < 1 {
-		return nil, fmt.Errorf("threads = %d: must be at least 1", n)
+	if n < 1 || n > maxWorkers {
+		return nil, fmt.Errorf("threads = %d: must be 1 to %d", n, maxWorkers)
 	}
 	p := &Pool{}
 	var err error

@@ -82,11 +82,15 @@ func (o *ops) packLinear(w *kernels.Weight) (any, func(), error) {
 	d := o.dev
 	p := (*C.optin_cpu_weights)(C.calloc(1, C.sizeof_optin_cpu_weights))
 	err := reading(w, func(values unsafe.Pointer) error {
-		return check(C.optin_cpu_weights_pack(p, d.engine, o.stream, (*C.float)(values), C.int64_t(w.Rows), C.int64_t(w.Cols)))
+		err := check(C.optin_cpu_weights_pack(p, d.engine, o.stream, (*C.float)(values), C.int64_t(w.Rows), C.int64_t(w.Cols)))
+		if err != nil {
+			return fmt.Errorf("weight %s: %w", w.Name, err)
+		}
+		return nil
 	})
 	if err != nil {
 		C.free(unsafe.Pointer(p))
-		return nil, nil, fmt.Errorf("weight %s: %w", w.Name, err)
+		return nil, nil, err
 	}
 	d.grow(int(p.bytes))
 	d.remember(w)

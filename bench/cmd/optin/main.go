@@ -36,9 +36,13 @@ type usageError struct{ error }
 
 // run is the whole program: what main does, but testable.
 func run(ctx context.Context, stdout, stderr io.Writer, args []string) int {
-	root := command(stdout, stderr)
+	out := &checkedWriter{w: stdout}
+	root := command(out, stderr)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = out.err
+	}
 	var usage usageError
 	switch {
 	case err == nil:
@@ -52,6 +56,20 @@ func run(ctx context.Context, stdout, stderr io.Writer, args []string) int {
 	}
 	fmt.Fprintf(stderr, "optin: %v\n", err)
 	return exitFailed
+}
+
+// checkedWriter remembers that something could not be printed.
+type checkedWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (c *checkedWriter) Write(text []byte) (int, error) {
+	n, err := c.w.Write(text)
+	if err != nil && c.err == nil {
+		c.err = fmt.Errorf("standard output: %w", err)
+	}
+	return n, err
 }
 
 func command(stdout, stderr io.Writer) *cobra.Command {

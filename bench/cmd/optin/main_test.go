@@ -339,3 +339,24 @@ func TestStopped(t *testing.T) {
 		t.Error("a stopped run has a record")
 	}
 }
+
+// TestThreads asks for more workers than any machine has use for.
+func TestThreads(t *testing.T) {
+	var out, errs bytes.Buffer
+	if status := run(context.Background(), &out, &errs, []string{"selftest", "--threads", "100000"}); status != exitFailed || !strings.Contains(errs.String(), "threads = 100000") {
+		t.Errorf("status %d: %s", status, errs.String())
+	}
+}
+
+// TestFullStandardOutput prints to a disk that is full.
+func TestFullStandardOutput(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("no /dev/full here")
+	}
+	defer full.Close()
+	var errs bytes.Buffer
+	if status := run(context.Background(), full, &errs, []string{"version"}); status != exitFailed || !strings.Contains(errs.String(), "standard output") {
+		t.Errorf("status %d: %s", status, errs.String())
+	}
+}

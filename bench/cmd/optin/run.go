@@ -67,6 +67,9 @@ func reportCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if len(rec.Runs) == 0 || len(rec.Models) == 0 {
+				return fmt.Errorf("%s: has no runs or no models: run the experiment again", path)
+			}
 			return writeReport(cmd.OutOrStdout(), rec, dir)
 		},
 	}

@@ -71,7 +71,7 @@ func parseConfig(b []byte) (Config, error) {
 		Old  string `json:"feature_extractor_type"`
 	}
 	if err := json.Unmarshal(b, &kind); err != nil {
-		return Config{}, err
+		return Config{}, fmt.Errorf("not the JSON object that belongs there (%v); download it again", err)
 	}
 	c := DefaultConfig()
 	switch kind.Type + kind.Old {
@@ -80,7 +80,7 @@ func parseConfig(b []byte) (Config, error) {
 	}
 	mean, std := c.Mean, c.Std
 	if err := json.Unmarshal(b, &c); err != nil {
-		return Config{}, err
+		return Config{}, fmt.Errorf("not the JSON object that belongs there (%v); download it again", err)
 	}
 	if c.Mean == nil {
 		c.Mean = mean

@@ -96,7 +96,7 @@ func readConfig(path string) (config, error) {
 func parseSettings(b []byte) (config, error) {
 	var c config
 	if err := json.Unmarshal(b, &c); err != nil {
-		return c, err
+		return c, fmt.Errorf("not the JSON object that belongs there (%v); download it again", err)
 	}
 	if !isWordPiece(c.Class) {
 		return c, fmt.Errorf("tokenizer_class %s is not supported; only BERT's WordPiece is (BertTokenizer)", c.Class)
