@@ -1,6 +1,9 @@
 package kernels
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // DType is the type of a tensor's elements as a model sees them. How an
 // interpreter stores them is its own affair (ref stores F32 in float64).
@@ -30,6 +33,21 @@ type Tensor struct {
 func (t *Tensor) Len() int { return t.Rows * t.Cols }
 
 func (t *Tensor) String() string { return fmt.Sprintf("%v[%d, %d]", t.Type, t.Rows, t.Cols) }
+
+// readHost copies t's elements to dst where they are in host memory.
+func (t *Tensor) readHost(dst []float32) error {
+	switch {
+	case t.F32 != nil:
+		copy(dst, t.F32)
+	case t.F64 != nil:
+		for i, v := range t.F64 {
+			dst[i] = float32(v)
+		}
+	case t.Len() > 0:
+		return errors.New("its values are in device memory: download them")
+	}
+	return nil
+}
 
 // Slice is the view of rows [from, to) of t. It is valid as long as t is and is
 // returned by value so that taking one does not allocate.

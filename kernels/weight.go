@@ -14,6 +14,7 @@ type Weight struct {
 	Rows, Cols int
 
 	load func(dst []float32) error
+	live *Tensor
 
 	mu      sync.Mutex
 	version uint64
@@ -40,6 +41,18 @@ func WeightOf(name string, rows, cols int, values []float32) *Weight {
 	}
 	return NewWeight(name, rows, cols, func(dst []float32) error { copy(dst, values); return nil })
 }
+
+// LiveWeight makes a weight whose values are those of t [Rows, Cols], type F32,
+// a tensor of Device.Alloc, at every moment: what training changes. Interpreters
+// of that device read t itself and pack nothing.
+func LiveWeight(name string, t *Tensor) *Weight {
+	w := NewWeight(name, t.Rows, t.Cols, t.readHost)
+	w.live = t
+	return w
+}
+
+// Live is the tensor that w lives in, or nil.
+func (w *Weight) Live() *Tensor { return w.live }
 
 // Len is the number of elements.
 func (w *Weight) Len() int { return w.Rows * w.Cols }

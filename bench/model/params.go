@@ -16,6 +16,7 @@ type Param struct {
 	Shape []int
 	DType checkpoint.DType
 	Read  func(dst []float32) error // row-major
+	Live  *kernels.Tensor           // where its values are while it is trained; else nil
 }
 
 // Params are a model's parameters by name.
@@ -152,6 +153,11 @@ func (b *binder) tensor(name string, shape []int, rows, cols int) *kernels.Weigh
 		return nil
 	}
 	b.used = append(b.used, p)
+	if p.Live != nil {
+		live := *p.Live
+		live.Rows, live.Cols = rows, cols
+		return b.weight(kernels.LiveWeight(name, &live))
+	}
 	return b.weight(kernels.NewWeight(name, rows, cols, p.Read))
 }
 
