@@ -71,6 +71,8 @@ type Scores struct {
 	Sites    []Site   `json:"sites"`   // in the order of layers, heads before neurons
 	Seconds  *float64 `json:"seconds"` // it took to compute them
 	Warnings []string `json:"warnings"`
+
+	Estimated *Estimated `json:"estimated,omitempty"` // nil where scores are exact, or no losses
 }
 
 // Site is a place where units can be removed, with their scores.

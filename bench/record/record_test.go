@@ -18,8 +18,13 @@ func example() *Record {
 		Version: Version,
 		Name:    `a "quoted \ [1, 2]" name`,
 		Models:  []Model{{Name: "tiny", Heads: []int{4, 4}, Metrics: []Metric{{Name: "accuracy", Value: ptr(0.9), N: 10}}}},
-		Scores:  []Scores{{Model: "tiny", Sites: []Site{{Kind: Heads, Values: []float64{1e-30, -2.5, 3}}, {Kind: Neurons}}}},
+		Scores:  []Scores{{Model: "tiny", Sites: []Site{{Kind: Heads, Values: []float64{1e-30, -2.5, 3}}, {Kind: Neurons}},
+			Estimated: &Estimated{Probes: 64, Heads: "exact", SubsetNeurons: 9, SpearmanNeurons: ptr(0.98)}}},
 		Runs: []Run{{Model: "tiny", Keep: 0.5, Heads: []int{1, 2},
+			Joint:       &Joint{Probes: 256, Steps: 4, Shrink: ptr(0.5), InSample: ptr(1.0), HeldOut: ptr(2.0), FellBack: true},
+			Rebuilt:     []RebuiltSite{{Layer: 1, Kind: Neurons, Before: ptr(0.2), After: ptr(0.1), Ridge: ptr(0.01)}, {Kind: Heads, KeptOld: true}},
+			Latency:     &Latency{Target: 0.01, Predicted: ptr(0.011), Rounds: 2},
+			Comparisons: []Comparison{{Against: "fisher/ptf/scale", Metric: "accuracy", Difference: 0.01, Low: -0.01, High: 0.03, N: 872}},
 			Timings: []Timing{{Kind: ModelOnly, Batch: 1, Speedup: &measure.Estimate{Value: 2, Low: 1.9, High: 2.1, Confidence: 0.95}}}}},
 	}
 }
@@ -51,6 +56,31 @@ func TestSaveLoad(t *testing.T) {
 	files, err := os.ReadDir(filepath.Dir(path))
 	if err != nil || len(files) != 1 {
 		t.Errorf("files left behind: %v %v", files, err)
+	}
+}
+
+// TestWay names runs by how they were pruned, and no more.
+func TestWay(t *testing.T) {
+	r := Run{Model: "tiny", Method: "trajectory", Search: "joint", Rebuild: "least-squares", Constraint: "macs", Keep: 0.5, Seed: 3}
+	if got, want := r.Way(), "trajectory/joint/least-squares"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	r.Variant, r.Constraint = "lambda=0.1", "latency"
+	if got, want := r.Way(), "trajectory/joint/least-squares lambda=0.1 by latency"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestComparison: an interval that touches 0 decides nothing.
+func TestComparison(t *testing.T) {
+	for _, c := range []struct {
+		low, high     float64
+		better, worse bool
+	}{{0.01, 0.02, true, false}, {-0.02, -0.01, false, true}, {-0.01, 0.01, false, false}, {0, 0.01, false, false}, {-0.01, 0, false, false}} {
+		x := Comparison{Low: c.low, High: c.high}
+		if x.Better() != c.better || x.Worse() != c.worse {
+			t.Errorf("%+v: better %v, worse %v", x, x.Better(), x.Worse())
+		}
 	}
 }
 

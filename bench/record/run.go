@@ -11,7 +11,7 @@ type Run struct {
 	Seed       uint64  `json:"seed"`       // of the scores
 	Search     string  `json:"search"`     // such as "additive"
 	Rebuild    string  `json:"rebuild"`    // such as "none"
-	Constraint string  `json:"constraint"` // what Keep is a share of: "macs" or "params"
+	Constraint string  `json:"constraint"` // what Keep is a share of: "macs", "params" or "latency"
 	Keep       float64 `json:"keep"`       // share asked for, above 0, at most 1
 
 	KeptEncoderMACs *float64 `json:"kept_encoder_macs"` // share of the dense encoder's
@@ -26,6 +26,11 @@ type Run struct {
 	Memory  *Memory  `json:"memory"`
 	Stages  []Stage  `json:"stages"` // in the order they ran
 	Verdict Verdict  `json:"verdict"`
+
+	Joint       *Joint        `json:"joint,omitempty"`       // of a joint search
+	Rebuilt     []RebuiltSite `json:"rebuilt,omitempty"`     // in the order they were fitted
+	Latency     *Latency      `json:"latency,omitempty"`     // of a budget of time
+	Comparisons []Comparison  `json:"comparisons,omitempty"` // of this run with others
 }
 
 // Verify is the proof that what was written is what was measured.
