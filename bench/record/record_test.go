@@ -18,14 +18,14 @@ func example() *Record {
 		Version: Version,
 		Name:    `a "quoted \ [1, 2]" name`,
 		Models:  []Model{{Name: "tiny", Heads: []int{4, 4}, Metrics: []Metric{{Name: "accuracy", Value: ptr(0.9), N: 10}}}},
-		Scores:  []Scores{{Model: "tiny", Sites: []Site{{Kind: Heads, Values: []float64{1e-30, -2.5, 3}}, {Kind: Neurons}},
+		Scores: []Scores{{Model: "tiny", Sites: []Site{{Kind: Heads, Values: []float64{1e-30, -2.5, 3}}, {Kind: Neurons}},
 			Estimated: &Estimated{Probes: 64, Heads: "exact", SubsetNeurons: 9, SpearmanNeurons: ptr(0.98)}}},
 		Runs: []Run{{Model: "tiny", Keep: 0.5, Heads: []int{1, 2},
 			Joint:       &Joint{Probes: 256, Steps: 4, Shrink: ptr(0.5), InSample: ptr(1.0), HeldOut: ptr(2.0), FellBack: true},
 			Rebuilt:     []RebuiltSite{{Layer: 1, Kind: Neurons, Before: ptr(0.2), After: ptr(0.1), Ridge: ptr(0.01)}, {Kind: Heads, KeptOld: true}},
 			Latency:     &Latency{Target: 0.01, Predicted: ptr(0.011), Rounds: 2},
 			Comparisons: []Comparison{{Against: "fisher/ptf/scale", Metric: "accuracy", Difference: 0.01, Low: -0.01, High: 0.03, N: 872}},
-			Timings: []Timing{{Kind: ModelOnly, Batch: 1, Speedup: &measure.Estimate{Value: 2, Low: 1.9, High: 2.1, Confidence: 0.95}}}}},
+			Timings:     []Timing{{Kind: ModelOnly, Batch: 1, Speedup: &measure.Estimate{Value: 2, Low: 1.9, High: 2.1, Confidence: 0.95}}}}},
 	}
 }
 
