@@ -64,19 +64,24 @@ func choose(choices [][]any, chosen []int, seed uint64) Run {
 		}
 		return keys[i].fallback(mode)
 	}
-	for i, k := range keys { // what others depend on
-		if k.dst == any(&run.Score.Method) || k.dst == any(&run.Score.Mode) {
+	for i, k := range keys {
+		if k.controls {
 			k.set(pick(i, Correct))
 		}
 	}
+	run.settle()
 	method, mode := run.Score.Method, run.Score.Mode
 	var variant []string
 	for i, k := range keys {
-		if !k.readBy(method) {
+		if !k.controls && !k.readBy(method) {
 			k.set(k.standard)
+		}
+		if !k.readBy(method) {
 			continue
 		}
-		k.set(pick(i, mode))
+		if !k.controls {
+			k.set(pick(i, mode))
+		}
 		if len(choices[i]) > 1 && !k.hasColumn {
 			variant = append(variant, k.name+"="+strings.Trim(literal(k.get()), `"`))
 		}
@@ -85,10 +90,29 @@ func choose(choices [][]any, chosen []int, seed uint64) Run {
 	return run
 }
 
+// settle sets the keys that control others where another one leaves no choice.
+func (r *Run) settle() {
+	switch {
+	case r.Score.Method != Trajectory:
+		r.Score.Estimate = Exact
+	case r.Search.Method == Joint:
+		r.Score.Estimate = Probes
+	}
+	if r.Score.Method != Trajectory {
+		r.Score.Mode = Correct
+	}
+}
+
 // check looks at keys that must fit each other.
 func (r *Run) check() error {
 	s := r.Score
 	switch {
+	case r.Search.Method == Joint && s.Method != Trajectory:
+		return fmt.Errorf("search.method is \"joint\", which needs gradients of the trajectory, but score.method is %q: set it to \"trajectory\", or search.method to \"additive\"", s.Method)
+	case r.Search.Method == PTF && s.Method != Fisher:
+		return fmt.Errorf("search.method is \"ptf\", which rearranges by Fisher information, but score.method is %q: set it to \"fisher\", or search.method to \"additive\"", s.Method)
+	case s.Estimate == Probes && s.departs() != "":
+		return fmt.Errorf("score.%s is set, which probes cannot estimate: leave it out, or set score.estimate = \"exact\" and search.method = \"additive\"", s.departs())
 	case s.TokenFile != "" && s.MDTokens == 0:
 		return fmt.Errorf("score.token_file says which tokens md compares, but score.md_tokens is 0, all of them: set md_tokens, or leave out token_file")
 	case s.MDPadding && s.MDTokens == 0:

@@ -18,8 +18,10 @@ type key struct {
 	language  any    // value if absent in mode reference; nil is standard
 	vision    any    // value if absent in mode reference-vision; nil is standard
 	rule      rule
-	methods   []string // of scoring that read it; nil is all
-	hasColumn bool     // in a record, so Variant need not name it
+	methods   []string    // of scoring that read it; nil is all
+	when      func() bool // says whether it is read, by the keys that control others; nil is always
+	controls  bool        // other keys are read or not by its value
+	hasColumn bool        // in a record, so Variant need not name it
 }
 
 // option is a key that sets dst.
@@ -31,9 +33,11 @@ func (k key) about(doc string) key       { k.doc = doc; return k }
 func (k key) absent(words string) key    { k.instead = words; return k }
 func (k key) only(methods ...string) key { k.methods = methods; return k }
 func (k key) column() key                { k.hasColumn = true; return k }
+func (k key) control() key               { k.controls = true; return k }
+func (k key) where(read func() bool) key { k.when = read; return k }
 func (k key) isList() bool               { return reflect.TypeOf(k.standard).Kind() == reflect.Slice }
 func (k key) readBy(method string) bool {
-	return k.methods == nil || slices.Contains(k.methods, method)
+	return (k.methods == nil || slices.Contains(k.methods, method)) && (k.when == nil || k.when())
 }
 func (k key) set(value any) { reflect.ValueOf(k.dst).Elem().Set(reflect.ValueOf(value)) }
 func (k key) get() any      { return reflect.ValueOf(k.dst).Elem().Interface() }

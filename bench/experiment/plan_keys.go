@@ -24,8 +24,8 @@ func (p *Plan) keys() []key {
 func (r *Run) keys(seed uint64) []key {
 	var all []key
 	for _, table := range [][]key{
-		r.Model.keys(), r.Task.keys(), r.Score.keys(seed), r.Score.switches(),
-		r.Search.keys(), r.Rebuild.keys(), r.Measure.keys(), r.Evaluate.keys(),
+		r.Model.keys(), r.Task.keys(), r.Score.keys(seed, r.Search.Method == Joint), r.Score.switches(),
+		r.Search.keys(), r.Rebuild.keys(seed), r.Measure.keys(), r.Evaluate.keys(),
 	} {
 		all = append(all, table...)
 	}
@@ -74,13 +74,38 @@ func (k *Task) keys() []key {
 	}
 }
 
+// The searches.
+const (
+	Additive = "additive"
+	Joint    = "joint"
+	PTF      = "ptf"
+)
+
+// Latency is the constraint on time.
+const Latency = "latency"
+
+// The ways to rebuild.
+const (
+	NoRebuild    = "none"
+	ScaleUnits   = "scale"
+	LeastSquares = "least-squares"
+)
+
 func (s *Search) keys() []key {
 	const t = "search"
 	return []key{
-		option(&s.Method, t, "method", "additive", oneOf("additive")).column().
-			about("how units are chosen: additive keeps the largest sum of scores, trying every number of heads"),
-		option(&s.Constraint, t, "constraint", "macs", oneOf("macs", "params")).column().
-			about("what the budget limits: multiply-accumulates or weights"),
+		option(&s.Method, t, "method", Additive, oneOf(Additive, Joint, PTF)).column().control().
+			about("how units are chosen: additive keeps the largest sum of scores, trying every number of heads; ptf then swaps units within each layer by their Fisher information; joint removes units one after the other by the loss of the whole set"),
+		option(&s.Steps, t, "steps", 1, atLeast(1, 4)).where(func() bool { return s.Method == Joint }).
+			about("stages of the joint search: each starts with new probes of what the one before has left"),
+		option(&s.Swaps, t, "swaps", true, onOff()).where(func() bool { return s.Method == Joint }).
+			about("the joint search ends by exchanging removed for kept units where that lowers the loss"),
+		option(&s.Constraint, t, "constraint", "macs", oneOf("macs", "params", Latency)).column().control().
+			about("what the budget limits: multiply-accumulates, weights, or the time of one call as measured on this device"),
+		option(&s.LatencyBatch, t, "latency_batch", 32, atLeast(1, 32)).where(func() bool { return s.Constraint == Latency }).
+			about("examples of the call whose time is limited, of the calibration examples' lengths"),
+		option(&s.NeuronMultiple, t, "neuron_multiple", 1, atLeast(1, 16)).
+			about("neurons of a layer are rounded down to a multiple of this, which kernels may prefer, and what that saves is spent elsewhere"),
 		option(&s.Total, t, "total", "encoder", oneOf("encoder", "model")).
 			about("what keep is a share of: the blocks, or all of the model with embeddings and classifier"),
 		option(&s.Keep, t, "keep", 0.5, share()).column().
@@ -94,11 +119,18 @@ func (s *Search) keys() []key {
 	}
 }
 
-func (r *Rebuild) keys() []key {
+func (r *Rebuild) keys(seed uint64) []key {
 	const t = "rebuild"
+	rebuilds := func() bool { return r.Method != NoRebuild }
 	return []key{
-		option(&r.Method, t, "method", "none", oneOf("none")).column().
-			about("how the weights that remain are adjusted"),
+		option(&r.Method, t, "method", NoRebuild, oneOf(NoRebuild, ScaleUnits, LeastSquares)).column().control().
+			about("how the weights that remain are adjusted, without labels: scale multiplies each unit (PTF's mask tuning), least-squares fits every layer's output weights to what the dense layer gave"),
+		option(&r.Samples, t, "samples", 512, atLeast(2, 512)).where(rebuilds).
+			about("examples of the training split that the weights are fitted to, the last fifth held out to choose how strongly"),
+		option(&r.Seed, t, "seed", seed, anySeed()).absent("the file's seed").where(rebuilds).
+			about("draws these examples"),
+		option(&r.StopRule, t, "stop_rule", false, onOff()).where(func() bool { return r.Method == ScaleUnits }).
+			about("scale gives up at the first layer with a scale above 10 and leaves all later ones, as PTF's released code does"),
 	}
 }
 
@@ -107,7 +139,7 @@ func (m *Measure) keys() []key {
 	return []key{
 		option(&m.Batch, t, "batch", []int{1, 32}, batches()).
 			about("examples per call, a time for each; [] times nothing"),
-		option(&m.Methods, t, "methods", nil, someOf(Trajectory, Magnitude, Activation, Random)).absent("all").
+		option(&m.Methods, t, "methods", nil, someOf(Trajectory, Fisher, Taylor, Magnitude, Activation, Random)).absent("all").
 			about("scoring methods whose models are timed"),
 		option(&m.Samples, t, "samples", 10, atLeast(6, 20)).
 			about("rounds at least, each the dense and the pruned model once; an interval needs 6"),

@@ -3,6 +3,8 @@ package experiment
 // The scoring methods.
 const (
 	Trajectory = "trajectory"
+	Fisher     = "fisher"
+	Taylor     = "taylor"
 	Magnitude  = "magnitude"
 	Activation = "activation"
 	Random     = "random"
@@ -15,23 +17,63 @@ const (
 	ReferenceVision = "reference-vision" // the code for vision models
 )
 
-// keys are those of scoring as such.
-func (s *Score) keys(seed uint64) []key {
+// How closely the trajectory is known.
+const (
+	Exact  = "exact"
+	Probes = "probes"
+)
+
+// departs names a switch that is set and that probes cannot follow.
+func (s Score) departs() string {
+	switch {
+	case s.Tap != "block":
+		return "tap"
+	case s.Group != 0:
+		return "group"
+	case s.MDTokens != 0:
+		return "md_tokens"
+	case s.MDPadding:
+		return "md_padding"
+	case !s.TauDivides:
+		return "tau_divides"
+	case s.CumulativeLastHead:
+		return "cumulative_last_head"
+	}
+	return ""
+}
+
+// keys are those of scoring as such; joint says whether the search is.
+func (s *Score) keys(seed uint64, joint bool) []key {
 	const t = "score"
+	estimated := func() bool { return s.Estimate == Probes }
+	probes := 64
+	if joint {
+		probes = 256
+	}
 	return []key{
-		option(&s.Method, t, "method", Trajectory, oneOf(Trajectory, Magnitude, Activation, Random)).column().
-			about("how units are scored: loss along the trajectory, or a baseline: size of the weights, size of the activations, chance"),
-		option(&s.Mode, t, "mode", Correct, oneOf(Correct, Reference, ReferenceVision)).only(Trajectory).
+		option(&s.Method, t, "method", Trajectory, oneOf(Trajectory, Fisher, Taylor, Magnitude, Activation, Random)).column().control().
+			about("how units are scored: loss along the trajectory, or a baseline: Fisher information or first-order Taylor expansion of the task's loss, size of the weights, size of the activations, chance"),
+		option(&s.Mode, t, "mode", Correct, oneOf(Correct, Reference, ReferenceVision)).only(Trajectory).control().
 			about("defaults of the keys below that have another one in the method's released code, for language or for vision"),
-		option(&s.Estimate, t, "estimate", "exact", oneOf("exact")).only(Trajectory).
-			about("how closely: \"exact\" masks every unit by itself"),
-		option(&s.Samples, t, "samples", 64, atLeast(1, 64)).only(Trajectory, Activation).
+		option(&s.Estimate, t, "estimate", Exact, oneOf(Exact, Probes)).only(Trajectory).control().
+			about("how closely: exact masks every unit by itself, probes estimates all units from random backward passes; the joint search always takes probes"),
+		option(&s.Probes, t, "probes", probes, atLeast(1, 64)).absent("64, or 256 for the joint search").only(Trajectory).where(estimated).
+			about("backward passes that estimate every score"),
+		option(&s.ProbeSeed, t, "probe_seed", seed, anySeed()).absent("the file's seed").only(Trajectory).where(estimated).
+			about("draws the probes"),
+		option(&s.Heads, t, "heads", Exact, oneOf(Exact, Probes)).only(Trajectory).where(func() bool { return estimated() && !joint }).
+			about("heads are few: exact masks each one all the same where neurons are estimated"),
+		option(&s.Check, t, "check", 128, atLeast(0, 128)).only(Trajectory).where(estimated).
+			about("random neurons that are scored exactly too, to say how good the estimate is"),
+		option(&s.PerBatch, t, "per_batch", 0, atLeast(0, 32)).absent("0, per example").only(Fisher).
+			about("examples whose mean gradient is squared, as PTF's released code does with its batches"),
+		option(&s.Samples, t, "samples", 64, atLeast(1, 64)).only(Trajectory, Fisher, Taylor, Activation).
 			about("calibration examples, from the training split"),
-		option(&s.Seed, t, "seed", seed, anySeed()).absent("the file's seed").only(Trajectory, Activation).column().
+		option(&s.Seed, t, "seed", seed, anySeed()).absent("the file's seed").only(Trajectory, Fisher, Taylor, Activation).column().
 			about("draws the calibration examples, and the tokens of md_tokens"),
 		option(&s.RandomSeed, t, "random_seed", seed, anySeed()).absent("the file's seed").only(Random).column().
 			about("seed of the method random; a list gives its spread"),
-		option(&s.Kinds, t, "kinds", "even", oneOf("even", "raw")).only(Magnitude, Activation, Random).
+		option(&s.Kinds, t, "kinds", "even", oneOf("even", "raw")).only(Taylor, Magnitude, Activation, Random).
 			about("how heads and neurons compare under a baseline, whose scores are no losses: even brings both to the same mean per MAC, raw leaves them"),
 		option(&s.Loss, t, "loss", "both", oneOf("both", "md", "kd")).only(Trajectory).
 			about("manifold distillation along the trajectory (md), distillation of the logits (kd), or both"),

@@ -41,6 +41,12 @@ type Score struct {
 	Mode     string
 	Estimate string
 
+	Probes    int
+	ProbeSeed uint64
+	Heads     string
+	Check     int
+	PerBatch  int
+
 	Samples    int
 	Seed       uint64
 	RandomSeed uint64
@@ -81,8 +87,14 @@ func (s Score) Draw() uint64 {
 // Search is the table [search].
 type Search struct {
 	Method     string
+	Steps      int
+	Swaps      bool
 	Constraint string
 	Total      string
+
+	LatencyBatch   int
+	NeuronMultiple int
+
 	Keep       float64
 	MinHeads   int
 	MinNeurons int
@@ -91,7 +103,10 @@ type Search struct {
 
 // Rebuild is the table [rebuild].
 type Rebuild struct {
-	Method string
+	Method   string
+	Samples  int
+	Seed     uint64
+	StopRule bool
 }
 
 // Measure is the table [measure].

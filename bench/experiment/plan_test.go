@@ -38,11 +38,12 @@ func TestPlanDefaults(t *testing.T) {
 	r := runs[0]
 	want := Run{
 		Model: Model{"m"}, Task: Task{Name: "wordnet"},
-		Score: Score{Method: "trajectory", Mode: "correct", Estimate: "exact", Samples: 64, Seed: 1, RandomSeed: 1, Kinds: "even",
+		Score: Score{Method: "trajectory", Mode: "correct", Estimate: "exact",
+			Probes: 64, ProbeSeed: 1, Heads: "exact", Check: 128, Samples: 64, Seed: 1, RandomSeed: 1, Kinds: "even",
 			Loss: "both", Lambda: 0.1, Balance: "mean", Tau: 4, Tap: "block", MDReduce: "sum", TauDivides: true,
 			KLFactor: "one", RegressionKL: "squared", LastLayerWeight: 1, LastLayerNeuronWeight: 1, HeadWeight: 1, NeuronWeight: 1},
-		Search:   Search{Method: "additive", Constraint: "macs", Total: "encoder", Keep: 0.5, MinHeads: 1, MinNeurons: 1},
-		Rebuild:  Rebuild{"none"},
+		Search:   Search{Method: "additive", Steps: 1, Swaps: true, Constraint: "macs", LatencyBatch: 32, NeuronMultiple: 1, Total: "encoder", Keep: 0.5, MinHeads: 1, MinNeurons: 1},
+		Rebuild:  Rebuild{Method: "none", Samples: 512, Seed: 1},
 		Measure:  Measure{Batch: []int{1, 32}, Samples: 10, MinTime: 1, EndToEnd: true},
 		Evaluate: Evaluate{},
 	}
@@ -150,7 +151,7 @@ func TestPlanHash(t *testing.T) {
 	if run.Hash(StepScore) == run.Hash(StepScore, "revision") {
 		t.Error("facts do not count")
 	}
-	const golden = "12a39e4097c52e805d23d6eb8d23f7de"
+	const golden = "2c962cfde4d8b5d7ecb5a638bdbb6d3b"
 	if got := run.Hash(StepScore, "weights"); got != golden {
 		t.Errorf("the hash moved to %s: stored results of the same plan would no longer be found", got)
 	}
@@ -174,8 +175,8 @@ func TestPlanErrors(t *testing.T) {
 		{"samples", minimal + "[score]\nsamples = 0", "score.samples is 0, want 1 or more, such as samples = 64"},
 		{"tau", minimal + "[score]\ntau = 0", "score.tau is 0, want more than 0, such as tau = 4"},
 		{"tau inf", minimal + "[score]\ntau = inf", "score.tau is +Inf, want more than 0"},
-		{"word", minimal + "[score]\nmethod = \"fisher\"",
-			`score.method is "fisher", want "trajectory", "magnitude", "activation" or "random", such as method = "trajectory"`},
+		{"word", minimal + "[score]\nmethod = \"fischer\"",
+			`score.method is "fischer", want "trajectory", "fisher", "taylor", "magnitude", "activation" or "random", such as method = "trajectory"`},
 		{"empty list", minimal + "[search]\nkeep = []", "x.toml:5: search.keep holds an empty list, want at least one value"},
 		{"several", "seed = [1, 2]\n" + minimal, "x.toml:1: seed takes one value for the whole file"},
 		{"negative seed", "seed = -1\n" + minimal, "seed holds the number -1, want a whole number of 0 or more"},
@@ -187,8 +188,11 @@ func TestPlanErrors(t *testing.T) {
 			"x.toml:7: unknown key score.name"},
 		{"whole file", "[[target]]\nmodel = 'm'\nseed = 1", "x.toml:3: seed holds for the whole file: put it above the first table"},
 		{"batch", minimal + "[measure]\nbatch = [1, 0]", "measure.batch is [1, 0], want batch sizes of 1 or more"},
-		{"methods", minimal + "[measure]\nmethods = [\"trajectory\", \"fisher\"]",
-			`x.toml:5: measure.methods is ["trajectory", "fisher"], want a list of "trajectory", "magnitude", "activation" or "random", such as methods = ["trajectory"]`},
+		{"methods", minimal + "[measure]\nmethods = [\"trajectory\", \"fischer\"]",
+			`x.toml:5: measure.methods is ["trajectory", "fischer"], want a list of "trajectory", "fisher", "taylor", "magnitude", "activation" or "random", such as methods = ["trajectory"]`},
+		{"joint", minimal + "[score]\nmethod = 'random'\n[search]\nmethod = 'joint'", `search.method is "joint", which needs gradients of the trajectory, but score.method is "random"`},
+		{"ptf", minimal + "[search]\nmethod = 'ptf'", `search.method is "ptf", which rearranges by Fisher information, but score.method is "trajectory"`},
+		{"probes", minimal + "[score]\nestimate = 'probes'\ntap = 'ffn'", "score.tap is set, which probes cannot estimate"},
 		{"token file", minimal + "[score]\ntoken_file = 'f'", "score.md_tokens is 0"},
 		{"name", "name = '../x'\n" + minimal, "x.toml:1: name is \"../x\", want letters, digits"},
 		{"huge", minimal + "[score]\nsamples = [" + strings.Repeat("1,", 101) + "]\ntau = [" + strings.Repeat("1,", 100) + "]",

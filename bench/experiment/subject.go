@@ -109,19 +109,24 @@ func digest(value any) (string, error) {
 type Calibration struct {
 	Split    string
 	Batches  []*model.Input
+	Targets  [][]float64 // by batch and example: the class, or the value of a regression
 	Lengths  prune.Lengths
 	Examples int
 	Tokens   int    // valid ones
 	Digest   string // of the encoded examples and how they are cut
 }
 
-// calibrate is Calibrate for a run, once.
+// calibrate is Calibrate for a run's scores, once.
 func (s *Subject) calibrate(score Score) (*Calibration, error) {
-	key := fmt.Sprint(score.Samples, score.Seed, score.MDPadding, score.Group)
+	return s.calibrateOnce(score.Samples, score.Seed, score.MDPadding, score.Group)
+}
+
+func (s *Subject) calibrateOnce(samples int, seed uint64, padded bool, group int) (*Calibration, error) {
+	key := fmt.Sprint(samples, seed, padded, group)
 	if c, ok := s.calibrations[key]; ok {
 		return c, nil
 	}
-	c, err := s.Calibrate(score.Samples, score.Seed, score.MDPadding, score.Group)
+	c, err := s.Calibrate(samples, seed, padded, group)
 	if err != nil {
 		return nil, fmt.Errorf("calibration: %w", err)
 	}
@@ -158,8 +163,27 @@ func (s *Subject) Calibrate(samples int, seed uint64, padded bool, group int) (*
 	if padded && s.Model.Config().Text() {
 		c.Batches = padBatches(encoded, prune.MicroRows, group)
 	}
+	c.Targets = targets(c.Batches, encoded, s.Task.Regression)
 	c.Digest, err = digest([]any{encoded, padded, group, prune.MicroRows})
 	return c, err
+}
+
+// targets are the answers to encoded examples, as batches hold them.
+func targets(batches []*model.Input, encoded []task.Encoded, regression bool) [][]float64 {
+	var out [][]float64
+	next := 0
+	for _, in := range batches {
+		list := make([]float64, in.Examples())
+		for i := range list {
+			list[i] = float64(encoded[next].Label)
+			if regression {
+				list[i] = encoded[next].Target
+			}
+			next++
+		}
+		out = append(out, list)
+	}
+	return out
 }
 
 // cutBatches packs encoded examples into micro-batches of about rows rows.
