@@ -5,12 +5,15 @@ package kernels
 // op and takes what that op took. dy is the gradient of some scalar to the op's
 // result, what comes out its gradient to an argument.
 //
-// dy may stack several gradients of one call: R*n rows where the call's result
-// had n. The call's own tensors then repeat, and gradients to tensors have R
-// times the rows of what they are gradients to. Methods that add to a dst, which
-// has the shape of what it is a gradient to, take the sum over the stack.
+// dy (d of the losses) may stack several gradients of one call: R*n rows, R at
+// least 1, where the call's result had n. The call's own tensors then repeat, and
+// gradients to tensors have R times the rows of what they are gradients to, part
+// after part. Methods that add to a dst, which has the shape of what it is a
+// gradient to, take the sum over the stack.
 //
-// Products count in Tally.MACs like those of the ops, element-wise work does not.
+// Products count in the Tally like those of the ops: MatMul, LinearBackward and
+// AttentionBackward in MACs, RemoveUnitsBackward and ManifoldLossRowsBackward in
+// LossMACs. Element-wise work is not counted.
 type Backward interface {
 	Ops
 
@@ -26,19 +29,20 @@ type Backward interface {
 	SumRows(dst, x *Tensor)
 	// ScatterAdd adds row r of x to row idx[r] of dst: the gradient of Embed to
 	// its table and of Gather to x. With V variants of dst (rows = V*span) and
-	// V*len(idx) rows of x the same idx applies to each, as in Gather.
+	// V*len(idx) rows of x (R times that in a stack) the same idx applies to each,
+	// as in Gather.
 	ScatterAdd(dst, x, idx *Tensor, span int)
 	// UnitSums adds to dst [S, units], for each of the S segments of seg's rows
 	// and each unit of neighbouring columns, the sum of x y over both: the
-	// gradient to a mask that multiplied y, x being that to the product. x and y
-	// are [V*N, units*g], N the rows of seg; variants add up. seg nil: one
-	// segment, all rows. dst may be of type F32 or F64.
+	// gradient to a mask that multiplied y, x being that to the product. y is
+	// [V*N, units*g], N the rows of seg, x a stack of that; variants add up. seg
+	// nil: one segment, all rows. dst may be of type F32 or F64.
 	UnitSums(dst, x, y *Tensor, seg *Sequences)
 
 	// LinearBackward is dy w, the gradient to x of x w': [rows, out] and
 	// [out, in] to [rows, in]. The one to w is GramAdd(dw, dy, x).
 	LinearBackward(dy *Tensor, w *Weight) *Tensor
-	// Derivative is act'(x).
+	// Derivative is act'(x): that of ReLU is 0 at 0.
 	Derivative(x *Tensor, act Activation) *Tensor
 	// LayerNormBackward is the gradient to x, and to residual, of LayerNorm.
 	LayerNormBackward(dy, x, residual *Tensor, gamma *Weight, eps float64) *Tensor
@@ -47,7 +51,8 @@ type Backward interface {
 	LayerNormWeights(dgamma, dbeta, dy, x, residual *Tensor, eps float64)
 	// AttentionBackward is the gradients to q, k and v of Attention without head
 	// mask (spec.HeadMask is nil; see MaskUnits). It stores no matrix of the size
-	// queries times keys of a whole sequence and head beyond a worker's scratch.
+	// queries times keys of a whole sequence and head beyond a worker's scratch. A
+	// query all of whose keys are hidden gets and sends 0.
 	AttentionBackward(dy, q, k, v *Tensor, spec AttentionSpec) (dq, dk, dv *Tensor)
 	// SoftmaxBackward is the gradient to x; y is what Softmax gave.
 	SoftmaxBackward(dy, y *Tensor) *Tensor
@@ -60,18 +65,18 @@ type Backward interface {
 	// dy.
 	RemoveUnitsBackward(dy, values, consumer, units *Tensor, width int) *Tensor
 	// NormalizeRowsBackward is the gradient to x of NormalizeRows, and of
-	// NormalizedDifference.
+	// NormalizedDifference: 0 for a zero row.
 	NormalizeRowsBackward(dy, x *Tensor) *Tensor
 	// KLDivergenceBackward is the gradient to x of KLDivergence, times d [V, 1]
-	// (F64), the gradients to dst.
+	// (F64), the gradient to dst; in a stack d is [R*V, 1] and gives R*V*n rows.
 	KLDivergenceBackward(d, x, base *Tensor, tau float64) *Tensor
 	// SquaredErrorBackward is the same of SquaredError.
 	SquaredErrorBackward(d, x, base *Tensor) *Tensor
-	// ManifoldLossBackward is the gradients to aa, ae and ee of ManifoldLoss,
-	// times the F64 scalar d.
+	// ManifoldLossBackward is the gradients to aa, ae and ee of ManifoldLoss, each
+	// as if the others did not depend on it, times d [R, 1] (F64).
 	ManifoldLossBackward(d, aa, ae, ee *Tensor) (daa, dae, dee *Tensor)
 	// ManifoldLossRowsBackward is the gradients to a and e of ManifoldLossRows,
-	// times the F64 scalar d.
+	// times d [R, 1] (F64).
 	ManifoldLossRowsBackward(d, a, e *Tensor) (da, de *Tensor)
 
 	// AdamW changes w, and the moments m and v of its shape, by one step against

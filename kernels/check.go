@@ -117,7 +117,10 @@ func CheckLayerNorm(x, residual *Tensor, gamma, beta *Weight) {
 // CheckAttention checks the arguments of Attention and returns the number of
 // variants. Heads may be 0 where there are no columns.
 func CheckAttention(q, k, v *Tensor, spec AttentionSpec) (variants int) {
-	const op = "Attention"
+	return checkAttention("Attention", q, k, v, spec)
+}
+
+func checkAttention(op string, q, k, v *Tensor, spec AttentionSpec) (variants int) {
 	needType(op, "q", q, F32)
 	needType(op, "k", k, F32)
 	needTensor(op, "v", v, F32, k.Rows, q.Cols)
@@ -204,8 +207,8 @@ func CheckEmbed(ids *Tensor, table *Weight, add *Tensor) {
 }
 
 // CheckIndices checks that each index lies in [from, to). Interpreters whose
-// integers are in host memory call it for Embed, Gather, ScatterMean (from 0)
-// and RemoveUnits (from -1).
+// integers are in host memory call it for Embed, Gather, ScatterMean, ScatterAdd,
+// ScatterMeanBackward (from 0), RemoveUnits and RemoveUnitsBackward (from -1).
 func CheckIndices(op string, idx []int32, from, to int) {
 	for r, i := range idx {
 		if int(i) < from || int(i) >= to {
@@ -218,11 +221,15 @@ func CheckIndices(op string, idx []int32, from, to int) {
 func CheckPatchify(images *Tensor, s PatchSpec) {
 	const op = "Patchify"
 	needType(op, "images", images, F32)
-	if s.Channels < 1 || s.Height < 1 || s.Width < 1 || s.Patch < 1 || s.Height%s.Patch != 0 || s.Width%s.Patch != 0 {
-		badArgument(op, "%+v does not cut into whole patches", s)
-	}
+	checkPatchSpec(op, s)
 	if images.Cols != s.Channels*s.Height*s.Width {
 		badArgument(op, "images %v are not %+v", images, s)
+	}
+}
+
+func checkPatchSpec(op string, s PatchSpec) {
+	if s.Channels < 1 || s.Height < 1 || s.Width < 1 || s.Patch < 1 || s.Height%s.Patch != 0 || s.Width%s.Patch != 0 {
+		badArgument(op, "%+v does not cut into whole patches", s)
 	}
 }
 

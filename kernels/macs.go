@@ -10,7 +10,10 @@ func LinearMACs(x *Tensor, w *Weight) int64 {
 // AttentionMACs is both products of Attention over the pairs of query and key
 // that Causal leaves; what masks and key biases hide is counted. Goes to
 // Tally.MACs.
-func AttentionMACs(q *Tensor, spec AttentionSpec) int64 {
+func AttentionMACs(q *Tensor, spec AttentionSpec) int64 { return 2 * attentionProduct(q, spec) }
+
+// attentionProduct is one product of Attention, over all heads and variants.
+func attentionProduct(q *Tensor, spec AttentionSpec) int64 {
 	var pairs int64
 	for b := range spec.Q.Count() {
 		queries, keys := int64(spec.Q.Len(b)), int64(spec.K.Len(b))
@@ -21,7 +24,7 @@ func AttentionMACs(q *Tensor, spec AttentionSpec) int64 {
 		ramp := min(queries, keys) // query i < ramp sees i+1 keys, later ones all
 		pairs += ramp*(ramp+1)/2 + (queries-ramp)*keys
 	}
-	return 2 * pairs * int64(spec.Q.Variants(q.Rows)) * int64(q.Cols)
+	return pairs * int64(spec.Q.Variants(q.Rows)) * int64(q.Cols)
 }
 
 // RemoveUnitsMACs goes to Tally.LossMACs; unit -1 counts like any other.
@@ -38,4 +41,32 @@ func ManifoldMACs(aa *Tensor) int64 { return 4 * int64(aa.Len()) }
 func ManifoldRowsMACs(a *Tensor) int64 {
 	n := int64(a.Rows)
 	return 2*n*n*int64(a.Cols) + n*n
+}
+
+// MatMulMACs is the product of MatMul by its dimensions (see CheckMatMul): goes
+// to Tally.MACs.
+func MatMulMACs(rows, inner, cols int) int64 { return int64(rows) * int64(inner) * int64(cols) }
+
+// LinearBackwardMACs is the product of LinearBackward: goes to Tally.MACs.
+func LinearBackwardMACs(dy *Tensor, w *Weight) int64 {
+	return int64(dy.Rows) * int64(w.Rows) * int64(w.Cols)
+}
+
+// AttentionBackwardMACs is five products over the pairs that AttentionMACs
+// counts: the scores, which are computed again, once for the whole stack; and for
+// each gradient in it those that give the gradients to the probabilities, q, k
+// and v. Goes to Tally.MACs.
+func AttentionBackwardMACs(q *Tensor, spec AttentionSpec, stack int) int64 {
+	return (1 + 4*int64(stack)) * attentionProduct(q, spec)
+}
+
+// RemoveUnitsBackwardMACs goes to Tally.LossMACs; unit -1 counts like any other.
+func RemoveUnitsBackwardMACs(dy *Tensor, width int) int64 { return RemoveUnitsMACs(dy, width) }
+
+// ManifoldRowsBackwardMACs is the products a e' and e e' of
+// ManifoldLossRowsBackward and those of what they give with e and with a + e,
+// once for the whole stack: goes to Tally.LossMACs.
+func ManifoldRowsBackwardMACs(a *Tensor) int64 {
+	n := int64(a.Rows)
+	return 4 * n * n * int64(a.Cols)
 }

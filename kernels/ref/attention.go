@@ -10,17 +10,7 @@ func (o *ops) Attention(q, k, v *kernels.Tensor, spec kernels.AttentionSpec) *ke
 	variants := kernels.CheckAttention(q, k, v, spec)
 	y := o.real(q.Rows, q.Cols)
 	o.tally.MACs += kernels.AttentionMACs(q, spec)
-	scores := make([]float64, spec.K.Max)
-	for variant := range variants {
-		for b := range spec.Q.Count() {
-			for head := range spec.Heads {
-				for i := range spec.Q.Len(b) {
-					a := attended{q, k, v, spec, variant, variants, b, head, i}
-					a.context(y, scores)
-				}
-			}
-		}
-	}
+	eachQuery(q, k, v, spec, variants, func(a *attended, scores []float64) { a.context(y, scores) })
 	return y
 }
 
@@ -32,39 +22,65 @@ type attended struct {
 	b, head, i        int
 }
 
+// eachQuery calls f for every query of every head, with room for its scores.
+func eachQuery(q, k, v *kernels.Tensor, spec kernels.AttentionSpec, variants int, f func(a *attended, scores []float64)) {
+	scores := make([]float64, spec.K.Max)
+	for variant := range variants {
+		for b := range spec.Q.Count() {
+			for head := range spec.Heads {
+				for i := range spec.Q.Len(b) {
+					f(&attended{q, k, v, spec, variant, variants, b, head, i}, scores)
+				}
+			}
+		}
+	}
+}
+
+// query is the row of the query, firstKey that of the first key it may see.
+func (a *attended) query() int {
+	return a.variant*a.spec.Q.Rows() + int(a.spec.Q.Offsets[a.b]) + a.i
+}
+
+func (a *attended) firstKey() int {
+	return a.variant*a.spec.K.Rows() + int(a.spec.K.Offsets[a.b])
+}
+
+// at is the head's columns of a row of t.
+func (a *attended) at(t *kernels.Tensor, row int) []float64 {
+	width := a.q.Cols / a.spec.Heads
+	from := row*t.Cols + a.head*width
+	return t.F64[from : from+width]
+}
+
 // context writes the query's row of the head to y.
 func (a *attended) context(y *kernels.Tensor, scores []float64) {
-	width := a.q.Cols / a.spec.Heads
-	at := func(t *kernels.Tensor, row int) []float64 {
-		from := row*t.Cols + a.head*width
-		return t.F64[from : from+width]
-	}
-	firstQuery := a.variant*a.spec.Q.Rows() + int(a.spec.Q.Offsets[a.b])
-	firstKey := a.variant*a.spec.K.Rows() + int(a.spec.K.Offsets[a.b])
-	keys := a.spec.K.Len(a.b)
-	if a.spec.Causal {
-		keys = min(keys, a.i+1)
-	}
-
-	query := at(a.q, firstQuery+a.i)
-	scores = scores[:keys]
-	for j := range scores {
-		scores[j] = a.spec.Scale*dot(query, at(a.k, firstKey+j)) + a.bias(j) + a.keyBias(firstKey+j)
-	}
-	dst := at(y, firstQuery+a.i)
+	dst := a.at(y, a.query())
 	clear(dst)
-	if math.IsInf(maximum(scores), -1) {
-		return // every key is hidden
-	}
-	softmax(scores)
-	for j, p := range scores {
-		for c, v := range at(a.v, firstKey+j) {
-			dst[c] += p * v
-		}
+	for j, p := range a.probabilities(scores) {
+		addScaled(dst, p, a.at(a.v, a.firstKey()+j))
 	}
 	for c := range dst {
 		dst[c] *= a.headMask()
 	}
+}
+
+// probabilities overwrites scores with those of the keys that the query may see,
+// from the first; there are none where every key is hidden.
+func (a *attended) probabilities(scores []float64) []float64 {
+	keys := a.spec.K.Len(a.b)
+	if a.spec.Causal {
+		keys = min(keys, a.i+1)
+	}
+	query, first := a.at(a.q, a.query()), a.firstKey()
+	scores = scores[:keys]
+	for j := range scores {
+		scores[j] = a.spec.Scale*dot(query, a.at(a.k, first+j)) + a.bias(j) + a.keyBias(first+j)
+	}
+	if math.IsInf(maximum(scores), -1) {
+		return nil
+	}
+	softmax(scores)
+	return scores
 }
 
 func (a *attended) bias(j int) float64 {

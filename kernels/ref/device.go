@@ -67,8 +67,12 @@ func (d *device) grow(n int) {
 	}
 }
 
-// values is w in float64, row-major, shared by all workers.
+// values is w in float64, row-major, shared by all workers. A weight that lives
+// in a tensor of a reference device is that tensor's storage.
 func (d *device) values(w *kernels.Weight) []float64 {
+	if live := w.Live(); live != nil && live.F64 != nil {
+		return live.F64
+	}
 	packed, err := w.Packed(d, func() (any, func(), error) {
 		narrow, err := w.Values()
 		if err != nil {

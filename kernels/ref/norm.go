@@ -19,21 +19,25 @@ func (o *ops) LayerNorm(x, residual *kernels.Tensor, gamma, beta *kernels.Weight
 	}
 	for r := range x.Rows {
 		row := y.F64[r*n : (r+1)*n]
-		mean := 0.0
-		for _, v := range row {
-			mean += v
-		}
-		mean /= float64(n)
-		variance := 0.0
-		for _, v := range row {
-			variance += (v - mean) * (v - mean)
-		}
-		variance /= float64(n)
+		mean, variance := moments(row)
 		for c, v := range row {
 			row[c] = g[c]*(v-mean)/math.Sqrt(variance+eps) + b[c]
 		}
 	}
 	return y
+}
+
+// moments are the mean of row and its biased variance.
+func moments(row []float64) (mean, variance float64) {
+	n := float64(len(row))
+	for _, v := range row {
+		mean += v
+	}
+	mean /= n
+	for _, v := range row {
+		variance += (v - mean) * (v - mean)
+	}
+	return mean, variance / n
 }
 
 func (o *ops) Softmax(x *kernels.Tensor) *kernels.Tensor {

@@ -23,18 +23,24 @@ func (o *ops) Embed(ids *kernels.Tensor, table *kernels.Weight, add *kernels.Ten
 
 func (o *ops) Patchify(images *kernels.Tensor, s kernels.PatchSpec) *kernels.Tensor {
 	kernels.CheckPatchify(images, s)
-	down, across := s.Height/s.Patch, s.Width/s.Patch
 	y := o.real(images.Rows*s.Patches(), s.Channels*s.Patch*s.Patch)
-	i := 0 // runs through y in order
-	for b := range images.Rows {
-		image := row(images, b)
+	eachPixel(images.Rows, s, func(patched, pixel int) { y.F64[patched] = images.F64[pixel] })
+	return y
+}
+
+// eachPixel calls f with where each value is among the patches and where it is
+// in the images.
+func eachPixel(images int, s kernels.PatchSpec, f func(patched, pixel int)) {
+	down, across := s.Height/s.Patch, s.Width/s.Patch
+	i := 0 // runs through the patches in order
+	for b := range images {
 		for py := range down {
 			for px := range across {
 				for ch := range s.Channels {
 					for dy := range s.Patch {
 						for dx := range s.Patch {
 							h, w := py*s.Patch+dy, px*s.Patch+dx
-							y.F64[i] = image[(ch*s.Height+h)*s.Width+w]
+							f(i, ((b*s.Channels+ch)*s.Height+h)*s.Width+w)
 							i++
 						}
 					}
@@ -42,7 +48,6 @@ func (o *ops) Patchify(images *kernels.Tensor, s kernels.PatchSpec) *kernels.Ten
 			}
 		}
 	}
-	return y
 }
 
 func (o *ops) Unpack(w *kernels.Weight, transpose bool) *kernels.Tensor {

@@ -94,11 +94,15 @@ func (o *ops) ManifoldLossRows(dst, a, e *kernels.Tensor) {
 	o.tally.LossMACs += kernels.ManifoldRowsMACs(a)
 	for i := range a.Rows {
 		for j := range a.Rows {
-			// (A E' + E A' + E E')[i, j]
-			d := dot(row(a, i), row(e, j)) + dot(row(e, i), row(a, j)) + dot(row(e, i), row(e, j))
+			d := manifoldDifference(a, e, i, j)
 			dst.F64[0] += d * d
 		}
 	}
+}
+
+// manifoldDifference is (A E' + E A' + E E')[i, j].
+func manifoldDifference(a, e *kernels.Tensor, i, j int) float64 {
+	return dot(row(a, i), row(e, j)) + dot(row(e, i), row(a, j)) + dot(row(e, i), row(e, j))
 }
 
 func (o *ops) KLDivergence(dst, x, base *kernels.Tensor, tau float64) {
