@@ -102,10 +102,11 @@ func (d *Device) take(t kernels.DType, rows, cols int) *kernels.Tensor {
 	return x
 }
 
-// use counts the memory of the weights that are not yet counted.
+// use counts the memory of the weights that are not yet counted: those that live
+// in a tensor were, with it.
 func (d *Device) use(weights ...*kernels.Weight) {
 	for _, w := range weights {
-		if w == nil {
+		if w == nil || w.Live() != nil {
 			continue
 		}
 		d.mu.Lock()

@@ -46,8 +46,8 @@ func (o *ops) NormalizeRowsBackward(dy, x *kernels.Tensor) *kernels.Tensor {
 }
 
 func (o *ops) KLDivergenceBackward(d, x, base *kernels.Tensor, tau float64) *kernels.Tensor {
-	kernels.CheckKLDivergenceBackward(d, x, base, tau)
-	dx := o.real(d.Rows*base.Rows, x.Cols)
+	stack := kernels.CheckKLDivergenceBackward(d, x, base, tau)
+	dx := o.real(stack*x.Rows, x.Cols)
 	logP, logQ := make([]float64, x.Cols), make([]float64, x.Cols)
 	for r := range dx.Rows {
 		logSoftmax(logP, row(base, r%base.Rows), tau)
@@ -60,8 +60,8 @@ func (o *ops) KLDivergenceBackward(d, x, base *kernels.Tensor, tau float64) *ker
 }
 
 func (o *ops) SquaredErrorBackward(d, x, base *kernels.Tensor) *kernels.Tensor {
-	kernels.CheckSquaredErrorBackward(d, x, base)
-	dx := o.real(d.Rows*base.Rows, x.Cols)
+	stack := kernels.CheckSquaredErrorBackward(d, x, base)
+	dx := o.real(stack*x.Rows, x.Cols)
 	for r := range dx.Rows {
 		for c, v := range row(x, r%x.Rows) {
 			row(dx, r)[c] = 2 * d.F64[r/base.Rows] * (v - row(base, r%base.Rows)[c])
