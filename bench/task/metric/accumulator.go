@@ -13,6 +13,8 @@ type Accumulator struct {
 	names   []string
 	classes int // 0 for a regression
 	counts  confusion
+	labels  []int // of each example, in order of arrival
+	guesses []int
 	got     []float64 // regression: predictions and targets, in order of arrival
 	want    []float64
 }
@@ -60,6 +62,7 @@ func (a *Accumulator) Add(logits []float32, label int) error {
 		}
 	}
 	a.counts.add(label, best, 1)
+	a.labels, a.guesses = append(a.labels, label), append(a.guesses, best)
 	return nil
 }
 
@@ -79,6 +82,7 @@ func (a *Accumulator) AddValue(got, want float64) error {
 // Merge adds what another accumulator of the same metrics has collected.
 func (a *Accumulator) Merge(b *Accumulator) {
 	a.counts.merge(b.counts)
+	a.labels, a.guesses = append(a.labels, b.labels...), append(a.guesses, b.guesses...)
 	a.got = append(a.got, b.got...)
 	a.want = append(a.want, b.want...)
 }
@@ -107,7 +111,7 @@ func (a *Accumulator) figure(name string) (value, stdErr float64) {
 	}
 	switch name {
 	case Accuracy:
-		p := float64(a.counts.correct) / float64(a.counts.n)
+		p := a.counts.accuracy()
 		return p, math.Sqrt(p * (1 - p) / float64(a.counts.n))
 	case F1:
 		return a.counts.f1(), a.counts.jackknife((*confusion).f1)

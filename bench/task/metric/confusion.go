@@ -30,6 +30,11 @@ func newConfusion(classes int) confusion {
 
 func (c *confusion) add(label, guess, times int) {
 	c.cells[[2]int{label, guess}] += times
+	c.tally(label, guess, times)
+}
+
+// tally is add without the cells, which only the jackknife needs.
+func (c *confusion) tally(label, guess, times int) {
 	c.labels[label] += times
 	c.guesses[guess] += times
 	c.n += times
@@ -38,6 +43,18 @@ func (c *confusion) add(label, guess, times int) {
 		c.correct += times
 	}
 }
+
+// reset forgets all examples.
+func (c *confusion) reset() {
+	clear(c.cells)
+	clear(c.labels)
+	clear(c.guesses)
+	clear(c.hits)
+	c.correct, c.n = 0, 0
+}
+
+// accuracy is the share of examples that are right.
+func (c *confusion) accuracy() float64 { return float64(c.correct) / float64(c.n) }
 
 func (c *confusion) merge(d confusion) {
 	for cell, n := range d.cells {

@@ -69,11 +69,7 @@ func spearman(x, y []float64) (r, stdErr float64) {
 
 // ranks counts from 1; equal values share the mean of their ranks.
 func ranks(x []float64) []float64 {
-	order := make([]int, len(x))
-	for i := range order {
-		order[i] = i
-	}
-	sort.SliceStable(order, func(i, j int) bool { return x[order[i]] < x[order[j]] })
+	order := sorted(x)
 	out := make([]float64, len(x))
 	for i := 0; i < len(order); {
 		j := i + 1
@@ -86,6 +82,16 @@ func ranks(x []float64) []float64 {
 		i = j
 	}
 	return out
+}
+
+// sorted are the indices of x from the smallest value up.
+func sorted(x []float64) []int {
+	order := make([]int, len(x))
+	for i := range order {
+		order[i] = i
+	}
+	sort.SliceStable(order, func(i, j int) bool { return x[order[i]] < x[order[j]] })
+	return order
 }
 
 func mean(x []float64) float64 {

@@ -9,5 +9,7 @@
 // and Pearson have the delete-one jackknife, computed exactly from the
 // confusion matrix or the moments. Spearman has that of Bonett and Wright
 // (2000), sqrt((1 + r²/2)/(n-3)) on Fisher's z, times 1-r² for r itself,
-// because ranks move when an example is left out.
+// because ranks move when an example is left out. Two models on the same
+// examples are compared by PairedBootstrap, whose interval is much narrower than
+// two standard errors: what is hard for both cancels.
 package metric
