@@ -1,0 +1,125 @@
+package grad_test
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"optin/kernels"
+	"optin/kernels/grad"
+	"optin/kernels/ref"
+)
+
+// The tests compare with central differences on ref, whose storage is float64:
+// step 1e-5 leaves an error of about 1e-10 of the third derivative and 1e-11 of
+// rounding, and all values are of size 1.
+const (
+	step      = 1e-5
+	tolerance = 1e-7
+)
+
+// on runs f on a worker of ref.
+func on(t *testing.T, f func(dev kernels.Device, ops kernels.Ops)) {
+	t.Helper()
+	dev, err := ref.New(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dev.Close()
+	if err := dev.One(context.Background(), func(ops kernels.Ops) error { f(dev, ops); return nil }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newTape(t *testing.T, ops kernels.Ops) *grad.Tape {
+	t.Helper()
+	tape, err := grad.New(ops)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tape
+}
+
+// source draws tensors and weights of ref.
+type source struct {
+	t    *testing.T
+	dev  kernels.Device
+	rand *rand.Rand
+}
+
+func newSource(t *testing.T, dev kernels.Device) *source {
+	return &source{t, dev, rand.New(rand.NewPCG(1, 2))}
+}
+
+// tensor draws a tensor that outlives every scope.
+func (s *source) tensor(rows, cols int) *kernels.Tensor {
+	s.t.Helper()
+	x, err := s.dev.Alloc(kernels.F32, rows, cols)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for i := range x.F64 {
+		x.F64[i] = s.rand.NormFloat64()
+	}
+	return x
+}
+
+func (s *source) zeros(rows, cols int) *kernels.Tensor {
+	x := s.tensor(rows, cols)
+	clear(x.F64)
+	return x
+}
+
+// weight draws a weight that follows its tensor.
+func (s *source) weight(name string, rows, cols int) *kernels.Weight {
+	return kernels.LiveWeight(name, s.tensor(rows, cols))
+}
+
+// cotangent draws a gradient to y, on parts stacked parts.
+func (s *source) cotangent(y *kernels.Tensor, parts int) *kernels.Tensor {
+	c := s.tensor(parts*y.Rows, y.Cols)
+	c.Type = y.Type
+	return c
+}
+
+// along is the sum of the products of elements.
+func along(x, y *kernels.Tensor) float64 {
+	sum := 0.0
+	for i, v := range x.F64 {
+		sum += v * y.F64[i]
+	}
+	return sum
+}
+
+// slope is the derivative of f as x moves in a direction.
+func slope(x, direction *kernels.Tensor, f func() float64) float64 {
+	at := append([]float64(nil), x.F64...)
+	move := func(by float64) float64 {
+		for i, d := range direction.F64 {
+			x.F64[i] = at[i] + by*d
+		}
+		return f()
+	}
+	up, down := move(step), move(-step)
+	copy(x.F64, at)
+	return (up - down) / (2 * step)
+}
+
+// close says whether got is want, up to the tolerance.
+func close(got, want float64) bool {
+	return math.Abs(got-want) <= tolerance*max(1, math.Abs(want))
+}
+
+// same compares element by element.
+func same(t *testing.T, what string, got, want *kernels.Tensor) {
+	t.Helper()
+	if got.Len() != want.Len() {
+		t.Fatalf("%s is %v, want %v", what, got, want)
+	}
+	for i, v := range want.F64 {
+		if !(math.Abs(got.F64[i]-v) <= 1e-10*max(1, math.Abs(v))) {
+			t.Fatalf("%s[%d] = %v, want %v", what, i, got.F64[i], v)
+		}
+	}
+}
