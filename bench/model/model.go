@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"strings"
 
 	"optin/kernels"
 )
@@ -58,6 +59,9 @@ type Site struct {
 	Producers []string // parameters whose rows belong to units
 	Consumer  string   // the parameter whose columns do
 }
+
+// ConsumerBias is the parameter that is added to what the consumer gives.
+func (s Site) ConsumerBias() string { return strings.TrimSuffix(s.Consumer, ".weight") + ".bias" }
 
 func (s Site) String() string { return fmt.Sprintf("layer %d %s", s.Layer, s.Kind) }
 
