@@ -110,17 +110,40 @@ func (in attentionInputs) magnitude(kernels.Ops) []float64 {
 
 // magnitudeOf writes the scales of one head of query i of sequence b.
 func (in attentionInputs) magnitudeOf(scale []float64, variant, b, head, i int) {
+	w := in.weigh(variant, b, head, i)
+	mask := 1.0
+	if in.headMask != nil {
+		mask = in.headMask.at(variant/(in.variants/in.headMask.rows), head)
+	}
+	for j, moved := range w.moved {
+		for c := head * in.width; c < (head+1)*in.width; c++ {
+			scale[w.query*in.q.cols+c] += math.Abs(mask * moved * in.v.at(w.first+j, c))
+		}
+	}
+}
+
+// weighed are the probabilities of the keys that a query of a head may see, and
+// how far errors of relative size 1 in every product move them; none where all
+// are hidden.
+type weighed struct {
+	query, first int // rows of the query and of its first key
+	p, moved     []float64
+}
+
+func (in attentionInputs) weigh(variant, b, head, i int) weighed {
 	keys := in.spec.K.Len(b)
 	if in.causal {
 		keys = min(keys, i+1)
 	}
-	query := variant*in.spec.Q.Rows() + int(in.spec.Q.Offsets[b]) + i
-	first := variant*in.spec.K.Rows() + int(in.spec.K.Offsets[b])
+	w := weighed{
+		query: variant*in.spec.Q.Rows() + int(in.spec.Q.Offsets[b]) + i,
+		first: variant*in.spec.K.Rows() + int(in.spec.K.Offsets[b]),
+	}
 	scores, errors := make([]float64, keys), make([]float64, keys)
 	top := math.Inf(-1)
 	for j := range keys {
 		for c := head * in.width; c < (head+1)*in.width; c++ {
-			term := in.spec.Scale * in.q.at(query, c) * in.k.at(first+j, c)
+			term := in.spec.Scale * in.q.at(w.query, c) * in.k.at(w.first+j, c)
 			scores[j] += term
 			errors[j] += math.Abs(term)
 		}
@@ -129,31 +152,25 @@ func (in attentionInputs) magnitudeOf(scale []float64, variant, b, head, i int) 
 			scores[j], errors[j] = scores[j]+v, errors[j]+math.Abs(v)
 		}
 		if in.keyBiases != nil {
-			v := in.keyBiases.at((first+j)%in.keyBiases.rows, 0)
+			v := in.keyBiases.at((w.first+j)%in.keyBiases.rows, 0)
 			scores[j], errors[j] = scores[j]+v, errors[j]+math.Abs(v)
 		}
 		top = max(top, scores[j])
 	}
 	if math.IsInf(top, -1) {
-		return // all hidden: exactly 0
+		return w // all hidden: exactly 0
 	}
-	p, sum := make([]float64, keys), 0.0
+	sum := 0.0
+	w.p = make([]float64, keys)
 	for j, s := range scores {
-		p[j] = math.Exp(s - top)
-		sum += p[j]
+		w.p[j] = math.Exp(s - top)
+		sum += w.p[j]
 	}
-	for j := range p {
-		p[j] /= sum
+	for j := range w.p {
+		w.p[j] /= sum
 	}
-	mask := 1.0
-	if in.headMask != nil {
-		mask = in.headMask.at(variant/(in.variants/in.headMask.rows), head)
-	}
-	for j, moved := range softmaxScale(p, scores, errors) {
-		for c := head * in.width; c < (head+1)*in.width; c++ {
-			scale[query*in.q.cols+c] += math.Abs(mask * moved * in.v.at(first+j, c))
-		}
-	}
+	w.moved = softmaxScale(w.p, scores, errors)
+	return w
 }
 
 func (s attention) program() Program {

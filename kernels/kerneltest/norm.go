@@ -49,73 +49,96 @@ func (s layerNorm) String() string {
 	return text
 }
 
-func (s layerNorm) program() Program {
-	return Program{"LayerNorm", s.String(), func(g *gen) body {
-		deviation := s.deviation
-		if deviation == 0 {
-			deviation = 1
-		}
-		x := g.normal(s.rows, s.cols, deviation)
-		var res *matrix
-		if s.residual {
-			res = g.normal(s.rows, s.cols, deviation)
-		}
-		for r := range s.rows {
-			for c := range s.cols {
-				x.set(r, c, x.at(r, c)+s.mean)
-				if s.constant && r%2 == 0 {
-					x.set(r, c, float64(r)-3.25)
-					if res != nil {
-						res.set(r, c, 0.5)
-					}
+// layerNormInputs are the arguments of one call.
+type layerNormInputs struct {
+	x, res, gamma, beta *matrix
+	eps                 float64
+}
+
+func (s layerNorm) inputs(g *gen) layerNormInputs {
+	deviation := s.deviation
+	if deviation == 0 {
+		deviation = 1
+	}
+	in := layerNormInputs{x: g.normal(s.rows, s.cols, deviation), eps: s.eps}
+	if s.residual {
+		in.res = g.normal(s.rows, s.cols, deviation)
+	}
+	for r := range s.rows {
+		for c := range s.cols {
+			in.x.set(r, c, in.x.at(r, c)+s.mean)
+			if s.constant && r%2 == 0 {
+				in.x.set(r, c, float64(r)-3.25)
+				if in.res != nil {
+					in.res.set(r, c, 0.5)
 				}
 			}
 		}
-		if s.nan {
-			x.set(s.badRow, s.badCell, math.NaN())
-		}
-		gammas, betas := g.normal(1, s.cols, 1), g.normal(1, s.cols, 1)
-		gamma, beta := g.weight(gammas), g.weight(betas)
+	}
+	if s.nan {
+		in.x.set(s.badRow, s.badCell, math.NaN())
+	}
+	in.gamma, in.beta = g.normal(1, s.cols, 1), g.normal(1, s.cols, 1)
+	return in
+}
+
+func (s layerNorm) program() Program {
+	return Program{"LayerNorm", s.String(), func(g *gen) body {
+		in := s.inputs(g)
+		gamma, beta := g.weight(in.gamma), g.weight(in.beta)
 		return body{
 			run: func(ops kernels.Ops) *kernels.Tensor {
-				return ops.LayerNorm(x.on(ops), res.on(ops), gamma, beta, s.eps)
+				return ops.LayerNorm(in.x.on(ops), in.res.on(ops), gamma, beta, in.eps)
 			},
-			scale: func(kernels.Ops) []float64 { return layerNormScale(x, res, gammas, betas, s.eps) },
+			scale: func(kernels.Ops) []float64 { return in.magnitude() },
 			terms: s.cols,
 		}
 	}}
 }
 
-// layerNormScale: an error of relative size 1 in each s moves s - mean by
+// magnitude: an error of relative size 1 in each s moves s - mean by
 // |s| + mean|s|, and the deviation by as much in relation to itself, which
 // moves the result z by its own size.
-func layerNormScale(x, res, gamma, beta *matrix, eps float64) []float64 {
-	scale := make([]float64, 0, len(x.v))
-	n := float64(x.cols)
-	for r := range x.rows {
-		sum := make([]float64, x.cols)
-		size := make([]float64, x.cols)
-		var mean, meanSize, variance float64
-		for c := range sum {
-			sum[c], size[c] = x.at(r, c), math.Abs(x.at(r, c))
-			if res != nil {
-				sum[c] += res.at(r, c)
-				size[c] += math.Abs(res.at(r, c))
-			}
-			mean += sum[c] / n
-			meanSize += size[c] / n
-		}
-		for _, v := range sum {
-			variance += (v - mean) * (v - mean) / n
-		}
-		deviation := math.Sqrt(variance + eps)
-		for c := range sum {
-			z := math.Abs(sum[c]-mean) / deviation
-			moved := (size[c] + meanSize) / deviation
-			scale = append(scale, math.Abs(gamma.at(0, c))*moved*(1+z)+math.Abs(beta.at(0, c)))
+func (in layerNormInputs) magnitude() []float64 {
+	scale := make([]float64, 0, len(in.x.v))
+	for r := range in.x.rows {
+		s := in.standardized(r)
+		for c, z := range s.z {
+			scale = append(scale, math.Abs(in.gamma.at(0, c))*s.moved[c]*(1+math.Abs(z))+math.Abs(in.beta.at(0, c)))
 		}
 	}
 	return scale
+}
+
+// standardized is a row of z = (s - mean s)/deviation, and how far an error of
+// relative size 1 in each s moves s - mean, over the deviation.
+type standardized struct {
+	z, moved  []float64
+	deviation float64
+}
+
+func (in layerNormInputs) standardized(r int) standardized {
+	n := float64(in.x.cols)
+	s := standardized{z: make([]float64, in.x.cols), moved: make([]float64, in.x.cols)}
+	var mean, meanSize, variance float64
+	for c := range s.z {
+		s.z[c], s.moved[c] = in.x.at(r, c), math.Abs(in.x.at(r, c))
+		if in.res != nil {
+			s.z[c] += in.res.at(r, c)
+			s.moved[c] += math.Abs(in.res.at(r, c))
+		}
+		mean += s.z[c] / n
+		meanSize += s.moved[c] / n
+	}
+	for _, v := range s.z {
+		variance += (v - mean) * (v - mean) / n
+	}
+	s.deviation = math.Sqrt(variance + in.eps)
+	for c := range s.z {
+		s.z[c] = (s.z[c] - mean) / s.deviation
+		s.moved[c] = (s.moved[c] + meanSize) / s.deviation
+	}
+	return s
 }
 
 func softmax(rows, cols int, deviation float64) Program {

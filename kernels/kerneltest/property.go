@@ -204,14 +204,13 @@ func fusedLinear(e *env, r *Result) {
 func fusedLayerNorm(e *env, r *Result) {
 	g := e.gen(r)
 	defer g.forget(e.dev)
-	x, res := g.normal(9, 33, 1), g.normal(9, 33, 1)
-	gammas, betas := g.normal(1, 33, 1), g.normal(1, 33, 1)
-	gamma, beta := g.weight(gammas), g.weight(betas)
-	limit := bound{2 * coefficient("LayerNorm"), 33, layerNormScale(x, res, gammas, betas, 1e-5)}
+	in := layerNorm{rows: 9, cols: 33, eps: 1e-5, residual: true}.inputs(g)
+	gamma, beta := g.weight(in.gamma), g.weight(in.beta)
+	limit := bound{2 * coefficient("LayerNorm"), 33, in.magnitude()}
 	e.equal(r, "result", func(ops kernels.Ops) *kernels.Tensor {
-		return ops.LayerNorm(x.on(ops), res.on(ops), gamma, beta, 1e-5)
+		return ops.LayerNorm(in.x.on(ops), in.res.on(ops), gamma, beta, in.eps)
 	}, func(ops kernels.Ops) *kernels.Tensor {
-		return ops.LayerNorm(ops.Add(x.on(ops), res.on(ops)), nil, gamma, beta, 1e-5)
+		return ops.LayerNorm(ops.Add(in.x.on(ops), in.res.on(ops)), nil, gamma, beta, in.eps)
 	}, &limit)
 }
 
