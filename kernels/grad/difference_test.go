@@ -106,6 +106,26 @@ func slope(x, direction *kernels.Tensor, f func() float64) float64 {
 	return (up - down) / (2 * step)
 }
 
+// pull is the gradients to masks, and those to inputs and weights.
+func (s *source) pull(tape *grad.Tape, d drawn, masks tensors, y, c *kernels.Tensor) (sums, all tensors) {
+	var asked []grad.MaskSum
+	for _, m := range masks {
+		sums = append(sums, s.zeros(1, m.Cols))
+		asked = append(asked, grad.MaskSum{Mask: m, Dst: sums[len(sums)-1]})
+	}
+	weights := map[*kernels.Weight]*kernels.Tensor{}
+	for _, x := range d.x {
+		all = append(all, s.tensor(x.Rows, x.Cols))
+	}
+	for _, w := range d.w {
+		weights[w] = s.zeros(w.Rows, w.Cols)
+		all = append(all, weights[w])
+	}
+	tape.Pull(grad.Pull{Results: tensors{y}, Gradients: tensors{c}, Inputs: d.x, Into: all[:len(d.x)], Masks: asked,
+		Weights: func(w *kernels.Weight) *kernels.Tensor { return weights[w] }})
+	return sums, all
+}
+
 // close says whether got is want, up to the tolerance.
 func close(got, want float64) bool {
 	return math.Abs(got-want) <= tolerance*max(1, math.Abs(want))

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"optin/kernels"
-	"optin/kernels/grad"
 )
 
 // program is a piece of code whose gradients are compared with differences.
@@ -170,7 +169,7 @@ func TestGradientsAreSlopes(t *testing.T) {
 				tape := newTape(t, ops)
 				y := p.run(tape, d.x, d.w)
 				c := s.cotangent(y, 1)
-				got := pullAll(s, tape, d, y, c)
+				_, got := s.pull(tape, d, nil, y, c)
 				same(t, "value", y, p.run(ops, d.x, d.w))
 				for i, x := range d.all {
 					for e := range x.F64 {
@@ -188,20 +187,4 @@ func TestGradientsAreSlopes(t *testing.T) {
 			})
 		})
 	}
-}
-
-// pullAll is the gradients to all that d holds.
-func pullAll(s *source, tape *grad.Tape, d drawn, y, c *kernels.Tensor) tensors {
-	var got tensors
-	sums := map[*kernels.Weight]*kernels.Tensor{}
-	for _, x := range d.x {
-		got = append(got, s.tensor(x.Rows, x.Cols)) // not zero: it is written over
-	}
-	for _, w := range d.w {
-		sums[w] = s.zeros(w.Rows, w.Cols)
-		got = append(got, sums[w])
-	}
-	tape.Pull(grad.Pull{Results: tensors{y}, Gradients: tensors{c}, Inputs: d.x, Into: got[:len(d.x)],
-		Weights: func(w *kernels.Weight) *kernels.Tensor { return sums[w] }})
-	return got
 }
