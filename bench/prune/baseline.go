@@ -131,7 +131,7 @@ func Even(sites []model.Site, scores [][]float64, c Costs) [][]float64 {
 		for _, v := range scores[s] {
 			score[site.Kind] += v
 		}
-		cost[site.Kind] += float64(c.Unit[s]) * float64(site.Units)
+		cost[site.Kind] += float64(c.all(s))
 	}
 	even := make([][]float64, len(scores))
 	for s, site := range sites {

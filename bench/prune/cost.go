@@ -2,6 +2,8 @@ package prune
 
 import (
 	"fmt"
+	"slices"
+	"time"
 
 	"optin/bench/model"
 )
@@ -10,11 +12,20 @@ import (
 type Resource uint8
 
 const (
-	MACs   Resource = iota // multiply-accumulates (1 MAC = 2 FLOPs)
-	Values                 // parameters
+	MACs    Resource = iota // multiply-accumulates (1 MAC = 2 FLOPs)
+	Values                  // parameters
+	Latency                 // nanoseconds of one call on one device
 )
 
-func (r Resource) String() string { return [...]string{"MACs", "parameters"}[r] }
+func (r Resource) String() string { return [...]string{"MACs", "parameters", "latency"}[r] }
+
+// amount is n of the resource, for people.
+func (r Resource) amount(n int64) string {
+	if r == Latency {
+		return time.Duration(n).String()
+	}
+	return fmt.Sprintf("%d %s", n, r)
+}
 
 // Lengths sums up the lengths of a set of sequences: all that the cost of an
 // encoder depends on.
@@ -39,13 +50,34 @@ func LengthsOf(batches ...*model.Input) Lengths {
 }
 
 // Costs are what a model's units cost over a set of sequences, and what is
-// spent whatever is pruned.
+// spent whatever is pruned. A site's cost is a multiple of its units, or what a
+// table says.
 type Costs struct {
 	Resource Resource
-	Unit     []int64 // one unit of each site
-	Fixed    int64   // in the encoder, but of no unit
-	Outside  int64   // embeddings, pooler, classifier
-	units    []int   // of each site
+	Unit     []int64   // one unit of each site; nil if there is a table
+	Table    [][]int64 // Table[s][n]: site s with n units, never falling with n; nil: n*Unit[s]
+	Fixed    int64     // in the encoder, but of no unit
+	Outside  int64     // embeddings, pooler, classifier
+	units    []int     // of each site
+}
+
+// Tabulated are costs by a table for each site, of its costs with 0, 1, ... all
+// units.
+func Tabulated(r Resource, sites []model.Site, table [][]int64, fixed, outside int64) (Costs, error) {
+	if len(table) != len(sites) {
+		return Costs{}, fmt.Errorf("%d tables of %s for %d sites", len(table), r, len(sites))
+	}
+	c := Costs{Resource: r, Table: table, Fixed: fixed, Outside: outside}
+	for s, site := range sites {
+		if len(table[s]) != site.Units+1 {
+			return Costs{}, fmt.Errorf("%v: a table of %s for up to %d units, it has %d", site, r, len(table[s])-1, site.Units)
+		}
+		if !slices.IsSorted(table[s]) {
+			return Costs{}, fmt.Errorf("%v: its table of %s falls", site, r)
+		}
+		c.units = append(c.units, site.Units)
+	}
+	return c, nil
 }
 
 // CountMACs counts for sequences of the given lengths. A head of size d costs
@@ -102,10 +134,31 @@ func size(m model.Model, name string) int64 {
 func (c Costs) Encoder(kept []int) int64 {
 	total := c.Fixed
 	for s, n := range kept {
-		total += c.Unit[s] * int64(n)
+		total += c.site(s, n)
 	}
 	return total
 }
+
+// site is the cost of site s with n units.
+func (c Costs) site(s, n int) int64 {
+	if c.Table != nil {
+		return c.Table[s][n]
+	}
+	return c.Unit[s] * int64(n)
+}
+
+// Saving is what removing one more unit saves at a site that keeps the given
+// number, at least 1, now. Added the other way round, it is the price of the
+// last of them.
+func (c Costs) Saving(site, kept int) int64 {
+	if c.Table != nil {
+		return c.Table[site][kept] - c.Table[site][kept-1]
+	}
+	return c.Unit[site]
+}
+
+// all is the cost of all units of site s.
+func (c Costs) all(s int) int64 { return c.site(s, c.units[s]) - c.site(s, 0) }
 
 // Dense is the cost of the whole encoder.
 func (c Costs) Dense() int64 { return c.Encoder(c.units) }
@@ -120,5 +173,5 @@ func (c Costs) Share(kept []int) (encoder, whole float64) {
 }
 
 func (c Costs) String() string {
-	return fmt.Sprintf("%d %s in the encoder, %d in the model", c.Dense(), c.Resource, c.Total())
+	return fmt.Sprintf("%s in the encoder, %s in the model", c.Resource.amount(c.Dense()), c.Resource.amount(c.Total()))
 }
