@@ -2,8 +2,6 @@ package model
 
 import (
 	"strings"
-
-	"optin/bench/model/checkpoint"
 )
 
 // Open reads a Hugging Face model directory. Weights are read from it when a
@@ -13,16 +11,16 @@ func Open(dir string) (Model, func() error, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	weights, err := checkpoint.Open(dir)
+	params, closeFiles, err := OpenParams(dir)
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := New(c, openParams(weights))
+	m, err := New(c, params)
 	if err != nil {
-		weights.Close()
+		closeFiles()
 		return nil, nil, err
 	}
-	return m, weights.Close, nil
+	return m, closeFiles, nil
 }
 
 // New builds the model that c describes from p. Parameters that it does not

@@ -22,6 +22,11 @@ type Param struct {
 // Params are a model's parameters by name.
 type Params struct {
 	Origin string // the file they came from, for messages
+
+	// Missing makes a parameter that a model needs and that is not there, or
+	// returns nil, which is an error. nil: nothing may be missing.
+	Missing func(name string, shape []int) *Param
+
 	byName map[string]*Param
 	others map[string]checkpoint.DType // tensors of types that are no weights
 }
@@ -33,6 +38,17 @@ func NewParams(origin string, params ...*Param) *Params {
 		p.byName[param.Name] = param
 	}
 	return p
+}
+
+// OpenParams reads the parameters of a Hugging Face model directory, whatever
+// model they are of. Values are read when they are asked for, until the second
+// result is called.
+func OpenParams(dir string) (*Params, func() error, error) {
+	weights, err := checkpoint.Open(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	return openParams(weights), weights.Close, nil
 }
 
 // openParams lists the tensors of a checkpoint that hold floating-point values.
@@ -83,6 +99,7 @@ func (p *Params) Get(name string) *Param { return p.byName[name] }
 // With is p with some parameters replaced.
 func (p *Params) With(changed ...*Param) *Params {
 	q := NewParams(p.Origin)
+	q.Missing = p.Missing
 	for name, param := range p.byName {
 		q.byName[name] = param
 	}
@@ -134,10 +151,14 @@ func (b *bound) Params() *Params            { return b.params }
 func (b *bound) Weights() []*kernels.Weight { return b.weights }
 
 func (b *binder) tensor(name string, shape []int, rows, cols int) *kernels.Weight {
-	p := b.params.Get(name)
-	switch {
-	case b.err != nil:
+	if b.err != nil {
 		return nil
+	}
+	p := b.params.Get(name)
+	if p == nil && b.params.Missing != nil {
+		p = b.params.Missing(name, shape)
+	}
+	switch {
 	case p == nil:
 		b.err = &checkpoint.FormatError{File: b.params.Origin, Tensor: name,
 			Problem: "is missing", Remedy: "check that config.json belongs to these weights"}
