@@ -93,6 +93,7 @@ func (b *block) attention(p *Pass, x *kernels.Tensor) (sum, residual, context *k
 		context = p.Ops.New(kernels.F32, x.Rows, 0)
 	}
 	sum, residual = b.project(p, context, b.o, x, false)
+	p.note(b.headSite, sum)
 	return sum, residual, context
 }
 
@@ -116,6 +117,7 @@ func (b *block) ffn(p *Pass, h *kernels.Tensor) (sum, residual, active *kernels.
 		active = p.Ops.New(kernels.F32, h.Rows, 0)
 	}
 	sum, residual = b.project(p, active, b.down, h, p.Tap == TapFFN)
+	p.note(b.neuronSite, sum)
 	return sum, residual, active
 }
 

@@ -81,6 +81,7 @@ type Pass struct {
 	KeyBias *kernels.Tensor   // of Input.KeyBias
 	Masks   []*kernels.Tensor // per site [V, units], nil: no mask; nil slice: none at all
 	Tap     Tap
+	Sums    []*kernels.Tensor // if not nil, Block notes the sum of each site here (see Captured), for as long as Ops keeps it
 
 	kept [2]*kernels.Tensor // reused, so that a steady state allocates nothing
 	ints []int32
@@ -107,6 +108,12 @@ func (p *Pass) mask(site int) *kernels.Tensor {
 		return nil
 	}
 	return p.Masks[site]
+}
+
+func (p *Pass) note(site int, sum *kernels.Tensor) {
+	if p.Sums != nil && site >= 0 {
+		p.Sums[site] = sum
+	}
 }
 
 // release ends a scope, keeping up to two results.
