@@ -163,14 +163,13 @@ func (p *program) draw(s *source) drawn {
 func TestGradientsAreSlopes(t *testing.T) {
 	for _, p := range programs() {
 		t.Run(p.name, func(t *testing.T) {
-			on(t, func(dev kernels.Device, ops kernels.Ops) {
-				s := newSource(t, dev)
+			on(t, func(s *source, ops kernels.Ops) {
 				d := p.draw(s)
-				tape := newTape(t, ops)
+				tape := newTape(ops)
 				y := p.run(tape, d.x, d.w)
 				c := s.cotangent(y, 1)
 				_, got := s.pull(tape, d, nil, y, c)
-				same(t, "value", y, p.run(ops, d.x, d.w))
+				s.same("value", y, p.run(ops, d.x, d.w))
 				for i, x := range d.all {
 					for e := range x.F64 {
 						unit := s.zeros(x.Rows, x.Cols)

@@ -13,10 +13,9 @@ func TestStackedGradients(t *testing.T) {
 	const parts = 3
 	for _, p := range programs() {
 		t.Run(p.name, func(t *testing.T) {
-			on(t, func(dev kernels.Device, ops kernels.Ops) {
-				s := newSource(t, dev)
+			on(t, func(s *source, ops kernels.Ops) {
 				d := p.draw(s)
-				tape := newTape(t, ops)
+				tape := newTape(ops)
 				masks, y := runMasked(tape, &p, d)
 				c := s.cotangent(y, parts)
 				sums, total := s.pull(tape, d, masks, y, c)
@@ -24,7 +23,7 @@ func TestStackedGradients(t *testing.T) {
 				first := c.Slice(0, y.Rows)
 				wantSums, want := s.pull(tape, d, masks, y, &first)
 				for i := range masks {
-					same(t, "mask gradient", sums[i], wantSums[i])
+					s.same("mask gradient", sums[i], wantSums[i])
 				}
 				for part := 1; part < parts; part++ {
 					next := c.Slice(part*y.Rows, (part+1)*y.Rows)
@@ -36,7 +35,7 @@ func TestStackedGradients(t *testing.T) {
 					}
 				}
 				for i := range want {
-					same(t, "gradient", total[i], want[i])
+					s.same("gradient", total[i], want[i])
 				}
 			})
 		})
