@@ -26,6 +26,24 @@ static size_t attention_scratch(size_t k_max, size_t head_size) {
   return round_up(head_size * ldk + k_max * ldc + MQ * (MK + ldc + 2), 16);
 }
 
+// copy_rows copies n rows of d columns and fills up vectors with 0.
+static void copy_rows(float *dst, size_t ldd, const float *src, size_t C, size_t n, size_t d) {
+  for (size_t i = 0; i < n; i++) {
+    for (size_t c = 0; c < d; c += W) v_store(dst + i * ldd + c, load(src + i * C + c, d - c));
+  }
+}
+
+// transpose_rows is the transpose of n rows of d columns, vectors filled up with 0.
+static void transpose_rows(float *dst, size_t ldd, const float *src, size_t C, size_t n, size_t d) {
+  vf block[W];
+  for (size_t c = 0; c < d; c += W) {
+    for (size_t j = 0; j < n; j += W) {
+      load_transposed(block, src + j * C + c, C, n - j < W ? n - j : W, d - c);
+      for (size_t i = 0; i < W && c + i < d; i++) v_store(dst + (c + i) * ldd + j, block[i]);
+    }
+  }
+}
+
 // attention_pack lays scratch out, transposes n rows of k and copies those of v
 // where they are many, or not whole vectors. Rows of k and v are C apart.
 static attention_tiles attention_pack(float *scratch, const float *k, const float *v, size_t C,
@@ -37,18 +55,10 @@ static attention_tiles attention_pack(float *scratch, const float *k, const floa
   t.top = t.context + MQ * t.ldc;
   t.sum = t.top + MQ;
   t.keys = t.sum + MQ;
-  vf block[W];
-  for (size_t c = 0; c < d; c += W) {
-    for (size_t j = 0; j < n; j += W) {
-      load_transposed(block, k + j * C + c, C, n - j < W ? n - j : W, d - c);
-      for (size_t i = 0; i < W && c + i < d; i++) v_store(t.keys + (c + i) * t.ldk + j, block[i]);
-    }
-  }
+  transpose_rows(t.keys, t.ldk, k, C, n, d);
   if (n <= FEW && d % W == 0) return t;
   float *values = t.keys + d * t.ldk;
-  for (size_t j = 0; j < n; j++) {
-    for (size_t c = 0; c < d; c += W) v_store(values + j * t.ldc + c, load(v + j * C + c, d - c));
-  }
+  copy_rows(values, t.ldc, v, C, n, d);
   t.values = values;
   t.ldv = t.ldc;
   return t;
@@ -171,9 +181,10 @@ static void attention_run(const optin_cpu_attention *s, const attention_head *h,
   }
 }
 
-// One head of one sequence of one variant.
-static void attention_item(float *dst, const optin_cpu_attention *s, const int32_t *q_offsets,
-                           const int32_t *k_offsets, size_t item, float *scratch) {
+// attention_head_of is the arguments of one head of one sequence of one variant, but
+// for where the result goes.
+static attention_head attention_head_of(const optin_cpu_attention *s, const int32_t *q_offsets,
+                                        const int32_t *k_offsets, size_t item) {
   const size_t C = s->heads * s->head_size;
   const size_t head = item % s->heads, b = item / s->heads % s->sequences;
   const size_t variant = item / s->heads / s->sequences;
@@ -184,7 +195,6 @@ static void attention_item(float *dst, const optin_cpu_attention *s, const int32
       .q = s->q + q * C + column,
       .k = s->k + k * C + column,
       .v = s->v + k * C + column,
-      .dst = dst + q * C + column,
       .C = C,
       .d = s->head_size,
       .queries = (size_t)(q_offsets[b + 1] - q_offsets[b]),
@@ -197,6 +207,13 @@ static void attention_item(float *dst, const optin_cpu_attention *s, const int32
   if (s->head_mask) {
     h.mask = s->head_mask[variant / (s->variants / s->mask_rows) * s->heads + head];
   }
+  return h;
+}
+
+static void attention_item(float *dst, const optin_cpu_attention *s, const int32_t *q_offsets,
+                           const int32_t *k_offsets, size_t item, float *scratch) {
+  attention_head h = attention_head_of(s, q_offsets, k_offsets, item);
+  h.dst = dst + (h.q - s->q);
   attention_run(s, &h, scratch);
 }
 

@@ -33,7 +33,7 @@ type device struct {
 	bytes, peak atomic.Int64 // of arenas, packed weights and Alloc, now and at most
 
 	// The addresses of forms are the keys under which weights keep packed forms.
-	forms [2]byte
+	forms [3]byte
 
 	mu        sync.Mutex
 	workers   []*ops
@@ -43,7 +43,8 @@ type device struct {
 
 const (
 	plainForm  = iota // row-major
-	linearForm        // in oneDNN's order
+	linearForm        // in oneDNN's order, for Linear
+	turnedForm        // the same of the transpose, for LinearBackward
 )
 
 // New opens the processors of this machine.

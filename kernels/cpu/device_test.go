@@ -57,10 +57,38 @@ func everyOp(o kernels.Ops, b *block, s *kernels.Sequences, in *inputs) {
 	o.Release(mark)
 }
 
+// everyGradient runs all methods of Backward once, on weights that live.
+func everyGradient(o kernels.Backward, packed *kernels.Weight, s *kernels.Sequences, in *inputs) {
+	x := o.Embed(in.ids, in.table, nil)
+	dy := o.Repeat(x, 2)
+	q := o.Linear(x, in.live, kernels.Epilogue{Bias: in.vector, Act: kernels.GELU, Residual: x})
+	y := o.MatMul(o.LinearBackward(dy, packed), dy, true, false)
+	o.AttentionBackward(dy, q, x, x, kernels.AttentionSpec{Heads: 4, Scale: 0.125, Q: s, K: s})
+	o.LinearBackward(o.Multiply(dy, o.Derivative(o.Scale(q, 2), kernels.GELU)), in.live)
+	o.LayerNormBackward(dy, x, q, in.vector, 1e-12)
+	o.LayerNormWeights(in.vector.Live(), nil, dy, x, q, 1e-12)
+	o.SoftmaxBackward(dy, o.Softmax(x))
+	o.NormalizeRowsBackward(dy, x)
+	o.SumRows(in.vector.Live(), dy)
+	o.UnitSums(in.vector.Live(), dy, x, nil)
+	o.UnitSums(in.loss, dy, x, nil)
+	o.ScatterAdd(q, dy, in.ids, s.Rows())
+	o.ScatterMeanBackward(dy, in.ids, s.Rows())
+	o.RemoveUnitsBackward(dy, x, in.ae, in.unit, 1)
+	o.PatchifyBackward(x, kernels.PatchSpec{Channels: 4, Height: 8, Width: 8, Patch: 4})
+	o.KLDivergenceBackward(in.loss, x, q, 2)
+	o.SquaredErrorBackward(in.loss, x, q)
+	o.ManifoldLossBackward(in.loss, in.aa, in.ae, in.ee)
+	o.ManifoldLossRowsBackward(in.loss, x, q)
+	o.AdamW(in.aa, in.ae, in.ee, y, kernels.AdamWStep{Step: 1})
+	o.SquaredNorm(in.loss, x)
+}
+
 type inputs struct {
 	ids, mask, unit  *kernels.Tensor
 	aa, ae, ee, loss *kernels.Tensor
 	table            *kernels.Weight
+	live, vector     *kernels.Weight
 }
 
 func newInputs(o kernels.Ops, rows, width int) *inputs {
@@ -77,6 +105,8 @@ func newInputs(o kernels.Ops, rows, width int) *inputs {
 	zero := make([]float32, width*width)
 	in.aa, in.ae, in.ee = o.Upload(width, width, zero), o.Upload(width, width, zero), o.Upload(width, width, zero)
 	in.loss = o.New(kernels.F64, 1, 1)
+	in.live = kernels.LiveWeight("live", o.Upload(width, width, zero))
+	in.vector = kernels.LiveWeight("vector", o.Upload(1, width, zero[:width]))
 	return in
 }
 
@@ -90,6 +120,7 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 		run := func() {
 			mark := o.Mark()
 			everyOp(o, b, s, in)
+			everyGradient(o.(kernels.Backward), b.query.weight, s, in)
 			o.Release(mark)
 		}
 		run()

@@ -35,6 +35,15 @@ size_t optin_cpu_attention_scratch(const optin_cpu_isa *isa, size_t k_max, size_
   return isa->attention_scratch(k_max, head_size);
 }
 
+size_t optin_cpu_attention_backward_scratch(const optin_cpu_isa *isa, size_t k_max,
+                                            size_t head_size, size_t stack) {
+  return isa->attention_backward_scratch(k_max, head_size, stack);
+}
+
 void optin_cpu_fill_f32(float *dst, float value, size_t n) {
   for (size_t i = 0; i < n; i++) dst[i] = value;
+}
+
+void optin_cpu_repeat_f32(float *dst, const float *src, size_t rows, size_t C) {
+  for (size_t r = 0; r < rows; r++) memcpy(dst + r * C, src, C * sizeof *dst);
 }

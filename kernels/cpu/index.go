@@ -20,23 +20,30 @@ func (o *ops) Embed(ids *kernels.Tensor, table *kernels.Weight, add *kernels.Ten
 
 func (o *ops) Patchify(images *kernels.Tensor, s kernels.PatchSpec) *kernels.Tensor {
 	kernels.CheckPatchify(images, s)
-	down, across := s.Height/s.Patch, s.Width/s.Patch
 	y := o.real(images.Rows*s.Patches(), s.Channels*s.Patch*s.Patch)
 	dst := y.F32 // shrinks from the front
 	for b := range images.Rows {
 		image := row(images, b)
-		for py := range down {
-			for px := range across {
-				for line := range s.Channels * s.Patch {
-					channel, dy := line/s.Patch, line%s.Patch
-					from := (channel*s.Height+py*s.Patch+dy)*s.Width + px*s.Patch
-					copy(dst[:s.Patch], image[from:])
-					dst = dst[s.Patch:]
-				}
+		eachPatchLine(s, func(at int) {
+			copy(dst[:s.Patch], image[at:])
+			dst = dst[s.Patch:]
+		})
+	}
+	return y
+}
+
+// eachPatchLine calls f with where in an image each line of its patches begins, in
+// the order of patches.
+func eachPatchLine(s kernels.PatchSpec, f func(at int)) {
+	down, across := s.Height/s.Patch, s.Width/s.Patch
+	for py := range down {
+		for px := range across {
+			for line := range s.Channels * s.Patch {
+				channel, dy := line/s.Patch, line%s.Patch
+				f((channel*s.Height+py*s.Patch+dy)*s.Width + px*s.Patch)
 			}
 		}
 	}
-	return y
 }
 
 func (o *ops) Gather(x, idx *kernels.Tensor, span int) *kernels.Tensor {

@@ -12,6 +12,15 @@
 #include "rows.inc.h"
 #include "loss.inc.h"
 #include "attention.inc.h"
+#include "derivative.inc.h"
+#include "norm_backward.inc.h"
+#include "sums.inc.h"
+#include "loss_backward.inc.h"
+#include "attention_backward.inc.h"
+#include "train.inc.h"
 
 #define KERNEL(name, parameters, arguments) .name = name,
-#define TABLE(isa) {.name = isa, OPTIN_CPU_KERNELS(KERNEL).attention_scratch = attention_scratch}
+#define TABLE(isa)                                            \
+  {.name = isa,                                               \
+   OPTIN_CPU_KERNELS(KERNEL).attention_scratch = attention_scratch, \
+   .attention_backward_scratch = attention_backward_scratch}

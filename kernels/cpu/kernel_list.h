@@ -3,6 +3,8 @@
 //
 // B, T, C are sequences, tokens and channels; rows r run over all of B*T.
 
+#include "backward_list.h"
+
 #define OPTIN_CPU_KERNELS(KERNEL)                                                               \
   /* dst = softmax(scale q k' + biases) v * head mask, per variant, sequence and head */        \
   KERNEL(attention_f32,                                                                         \
@@ -70,4 +72,5 @@
   KERNEL(embed_f32,                                                                             \
          (float *dst, const float *table, const int32_t *idx, const float *add, size_t rows,    \
           size_t C),                                                                            \
-         (dst, table, idx, add, rows, C))
+         (dst, table, idx, add, rows, C))                                                       \
+  OPTIN_CPU_BACKWARD_KERNELS(KERNEL)

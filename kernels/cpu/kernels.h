@@ -28,6 +28,20 @@ typedef struct {
   int threads;
 } optin_cpu_attention;
 
+// Gradients dy to the context, (stack, V * q_rows, H * d), and those to q, k and v, which
+// have as many rows as dy and k as often.
+typedef struct {
+  const float *dy;
+  float *dq, *dk, *dv;
+  size_t stack;
+} optin_cpu_attention_slopes;
+
+// A step of AdamW: rest is 1 - beta, correct is 1/(1 - beta^step).
+typedef struct {
+  float rate, decay, eps, gradient;
+  float beta1, rest1, correct1, beta2, rest2, correct2;
+} optin_cpu_adamw;
+
 #include "kernel_list.h"
 
 // The kernels compiled for one instruction set.
@@ -37,6 +51,7 @@ typedef struct {
   OPTIN_CPU_KERNELS(KERNEL)
 #undef KERNEL
   size_t (*attention_scratch)(size_t k_max, size_t head_size);
+  size_t (*attention_backward_scratch)(size_t k_max, size_t head_size, size_t stack);
 } optin_cpu_isa;
 
 // optin_cpu_isa_named is the table called "avx512", "avx2" or "plain", the best
@@ -52,6 +67,8 @@ OPTIN_CPU_KERNELS(KERNEL)
 #undef KERNEL
 #undef LIST
 size_t optin_cpu_attention_scratch(const optin_cpu_isa *isa, size_t k_max, size_t head_size);
+size_t optin_cpu_attention_backward_scratch(const optin_cpu_isa *isa, size_t k_max,
+                                            size_t head_size, size_t stack);
 
 // Guards of OPTIN_GUARD_BYTES lie before and behind a tensor's room, which follows on
 // base and of which elements bytes are its own: set writes them, check returns 0 or
@@ -61,7 +78,9 @@ void optin_cpu_guard_set(void *base, size_t elements, size_t room);
 int optin_cpu_guard_check(void *base, size_t elements, size_t room);
 void optin_cpu_guard_open(void *base, size_t bytes);
 
-// optin_cpu_fill_f32 sets n floats at dst to value.
+// optin_cpu_fill_f32 sets n floats at dst to value, optin_cpu_repeat_f32 each of its rows
+// of C to src.
 void optin_cpu_fill_f32(float *dst, float value, size_t n);
+void optin_cpu_repeat_f32(float *dst, const float *src, size_t rows, size_t C);
 
 #endif  // OPTIN_KERNELS_CPU_KERNELS_H_

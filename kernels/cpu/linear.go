@@ -76,7 +76,8 @@ func (f *linear) free() {
 }
 
 // Linear leaves bias and activation to oneDNN, and the residual too where nothing
-// comes before it that oneDNN cannot do: masks, and a ReLU that keeps NaN.
+// comes before it that oneDNN cannot do: masks, and a ReLU that keeps NaN. Bias
+// and residual of a live weight go where its product is added to.
 func (o *ops) Linear(x *kernels.Tensor, w *kernels.Weight, e kernels.Epilogue) *kernels.Tensor {
 	kernels.CheckLinear(x, w, e)
 	y := o.real(x.Rows, w.Rows)
@@ -84,10 +85,16 @@ func (o *ops) Linear(x *kernels.Tensor, w *kernels.Weight, e kernels.Epilogue) *
 		return y
 	}
 	fused := fuse(w, e)
-	if w.Cols == 0 {
-		o.constant(y, o.plain(e.Bias))
-	} else {
-		o.product(y, x, w, fused)
+	switch {
+	case w.Cols == 0:
+		o.base(y, e.Bias, nil)
+	case w.Live() != nil:
+		o.base(y, e.Bias, fused.Residual)
+		o.addGemm(y, x, w.Live(), false, true)
+		o.tally.MACs += kernels.LinearMACs(x, w)
+	default:
+		o.product(y, x, w, linearForm, fused)
+		o.tally.MACs += kernels.LinearMACs(x, w)
 	}
 	if e.Act != fused.Act {
 		C.optin_cpu_activate_f32(o.isa, floats(y), floats(y), C.int(e.Act), size(y))
@@ -101,10 +108,27 @@ func (o *ops) Linear(x *kernels.Tensor, w *kernels.Weight, e kernels.Epilogue) *
 	return y
 }
 
-// fuse is the part of e that oneDNN does.
+// LinearBackward is a product with the transpose of w, packed by itself.
+func (o *ops) LinearBackward(dy *kernels.Tensor, w *kernels.Weight) *kernels.Tensor {
+	kernels.CheckLinearBackward(dy, w)
+	o.tally.MACs += kernels.LinearBackwardMACs(dy, w)
+	dx := o.real(dy.Rows, w.Cols)
+	switch {
+	case dx.Len() == 0:
+	case w.Rows == 0:
+		clear(dx.F32)
+	case w.Live() != nil:
+		o.gemm(dx, dy, w.Live(), false, false)
+	default:
+		o.product(dx, dy, w, turnedForm, kernels.Epilogue{})
+	}
+	return dx
+}
+
+// fuse is the part of e that comes with the product.
 func fuse(w *kernels.Weight, e kernels.Epilogue) kernels.Epilogue {
 	fused := kernels.Epilogue{Bias: e.Bias, Act: e.Act, Residual: e.Residual}
-	if e.Act == kernels.ReLU || w.Cols == 0 {
+	if e.Act == kernels.ReLU || w.Cols == 0 || w.Live() != nil {
 		fused.Act = kernels.Identity
 	}
 	if e.Act != fused.Act || e.Mask != nil || w.Cols == 0 {
@@ -113,13 +137,14 @@ func fuse(w *kernels.Weight, e kernels.Epilogue) kernels.Epilogue {
 	return fused
 }
 
-// product is y = act(x w' + bias) + residual.
-func (o *ops) product(y, x *kernels.Tensor, w *kernels.Weight, e kernels.Epilogue) {
+// product is y = act(x w' + bias) + residual, or that with w instead of w' where
+// form is turnedForm.
+func (o *ops) product(y, x *kernels.Tensor, w *kernels.Weight, form int, e kernels.Epilogue) {
 	rows := roundRows(x.Rows, max(w.Rows, w.Cols))
 	shape := C.optin_cpu_linear_shape{
 		rows: C.int64_t(rows),
-		in:   C.int64_t(w.Cols),
-		out:  C.int64_t(w.Rows),
+		in:   C.int64_t(x.Cols),
+		out:  C.int64_t(y.Cols),
 		act:  C.int(e.Act),
 	}
 	if e.Bias != nil {
@@ -128,24 +153,28 @@ func (o *ops) product(y, x *kernels.Tensor, w *kernels.Weight, e kernels.Epilogu
 	if e.Residual != nil {
 		shape.residual = 1
 	}
-	weights := o.packed(w)
+	weights := o.packed(w, form)
 	l := o.linears.get(o, shape, weights)
 	mark := o.Mark()
 	scratch := o.real(1, (int(l.scratch_bytes)+3)/4)
 	must(C.optin_cpu_linear_run(l, o.stream, floats(y), floats(x), weights, o.plain(e.Bias), floats(e.Residual),
 		unsafe.Pointer(floats(scratch))))
 	o.Release(mark)
-
-	macs := kernels.LinearMACs(x, w)
-	o.tally.MACs += macs
-	o.tally.PaddedMACs += int64(rows)*int64(w.Len()) - macs
+	o.tally.PaddedMACs += int64(rows-x.Rows) * int64(w.Len())
 }
 
-// constant is y = bias, the product that has no inputs left.
-func (o *ops) constant(y *kernels.Tensor, bias *C.float) {
-	clear(y.F32)
-	if bias != nil {
-		C.optin_cpu_add_f32(o.isa, floats(y), floats(y), bias, size(y), C.size_t(y.Cols))
+// base is y = bias + residual, either of which may be nil: what there is before
+// the product.
+func (o *ops) base(y *kernels.Tensor, bias *kernels.Weight, residual *kernels.Tensor) {
+	switch {
+	case residual == nil && bias == nil:
+		clear(y.F32)
+	case residual == nil:
+		C.optin_cpu_repeat_f32(floats(y), o.plain(bias), C.size_t(y.Rows), C.size_t(y.Cols))
+	case bias == nil:
+		copy(y.F32, residual.F32)
+	default:
+		C.optin_cpu_add_f32(o.isa, floats(y), floats(residual), o.plain(bias), size(y), C.size_t(y.Cols))
 	}
 }
 

@@ -1,12 +1,5 @@
 // Losses, whose sums are in double precision, and what their matrices are made of.
 
-// load_transposed sets t[i] to column i of the n x m corner of src, whose rows
-// are C apart; n, m <= W. The rest is 0.
-static inline void load_transposed(vf t[W], const float *src, size_t C, size_t n, size_t m) {
-  for (size_t i = 0; i < W; i++) t[i] = i < n ? load(src + i * C, m) : v_set(0.0f);
-  v_transpose(t);
-}
-
 static void add_both_f32(float *upper, float *lower, const float *m, size_t rows, size_t C,
                          size_t D) {
   vf t[W];

@@ -1,6 +1,33 @@
 // Kernels that need sums over a row: these are taken in double precision, so
 // that neither large nor nearly equal values harm them.
 
+// What centers and scales a row of s: z = (s - mean) scale + offset.
+typedef struct {
+  vf mean, scale, offset;
+  double inverse;  // of the standard deviation
+} row_moments;
+
+static row_moments moments(const float *s, double eps, size_t C) {
+  row_moments m;
+  vd sum = d_zero();
+  for (size_t c = 0; c < C; c += W) sum = d_add(sum, load(s + c, C - c));
+  m.mean = v_set((float)(d_sum(sum) / (double)C));
+  sum = d_zero();
+  vd rest = d_zero();  // what rounding the mean has left, removed from the variance below
+  for (size_t c = 0; c < C; c += W) {
+    vf d = v_sub(load(s + c, C - c), m.mean);
+    if (C - c < W) d = v_keep(d, C - c, v_set(0.0f));
+    sum = d_fma(d, d, sum);
+    rest = d_add(rest, d);
+  }
+  const double shift = d_sum(rest) / (double)C;
+  const double variance = d_sum(sum) / (double)C - shift * shift;
+  m.inverse = 1.0 / sqrt(variance + eps);
+  m.scale = v_set((float)m.inverse);
+  m.offset = v_set((float)(-shift * m.inverse));
+  return m;
+}
+
 static void layernorm_f32(float *dst, const float *src, const float *residual, const float *gamma,
                           const float *beta, double eps, size_t rows, size_t C) {
   for (size_t r = 0; r < rows; r++, dst += C, src += C) {
@@ -10,24 +37,9 @@ static void layernorm_f32(float *dst, const float *src, const float *residual, c
       residual += C;
       s = dst;
     }
-    vd sum = d_zero();
-    for (size_t c = 0; c < C; c += W) sum = d_add(sum, load(s + c, C - c));
-    const vf mean = v_set((float)(d_sum(sum) / (double)C));
-    sum = d_zero();
-    vd rest = d_zero();  // what rounding the mean has left, removed from the variance below
+    const row_moments m = moments(s, eps, C);
     for (size_t c = 0; c < C; c += W) {
-      vf d = v_sub(load(s + c, C - c), mean);
-      if (C - c < W) d = v_keep(d, C - c, v_set(0.0f));
-      sum = d_fma(d, d, sum);
-      rest = d_add(rest, d);
-    }
-    const double shift = d_sum(rest) / (double)C;
-    const double variance = d_sum(sum) / (double)C - shift * shift;
-    const double inverse = 1.0 / sqrt(variance + eps);
-    const vf scale = v_set((float)inverse), offset = v_set((float)(-shift * inverse));
-    for (size_t c = 0; c < C; c += W) {
-      const vf d = v_sub(load(s + c, C - c), mean);
-      const vf z = v_fma(d, scale, offset);
+      const vf z = v_fma(v_sub(load(s + c, C - c), m.mean), m.scale, m.offset);
       store(dst + c, v_fma(z, load(gamma + c, C - c), load(beta + c, C - c)), C - c);
     }
   }

@@ -91,7 +91,7 @@ done:
 
 optin_cpu_status optin_cpu_weights_pack(optin_cpu_weights *dst, dnnl_engine_t engine,
                                         dnnl_stream_t stream, const float *src, int64_t out,
-                                        int64_t in) {
+                                        int64_t in, int transposed) {
   optin_cpu_status status = {0};
   const optin_cpu_linear_shape shape = {.rows = typical_rows, .in = in, .out = out};
   dnnl_primitive_desc_t desc = NULL;
@@ -108,7 +108,7 @@ optin_cpu_status optin_cpu_weights_pack(optin_cpu_weights *dst, dnnl_engine_t en
     goto done;
   }
   TRY(dnnl_memory_create, &dst->memory, packed, engine, dst->data);
-  TRY(matrix, &rows, in, out, dnnl_ba);
+  TRY(matrix, &rows, in, out, transposed ? dnnl_ab : dnnl_ba);
   TRY(dnnl_memory_create, &plain, &rows, engine, (void *)src);
   status = copy(dst->memory, plain, engine, stream);
 done:

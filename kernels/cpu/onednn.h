@@ -46,11 +46,12 @@ typedef struct {
   size_t scratch_bytes;
 } optin_cpu_linear;
 
-// Weights are read from src (out, in), which may be freed afterwards, and written
-// back by unpack as (out, in), or (in, out) where transpose is set.
+// Weights of the layer in to out are read from src (out, in), or (in, out) where
+// transposed is set, which may be freed afterwards; unpack writes them back as (out, in),
+// or (in, out) where transpose is set.
 optin_cpu_status optin_cpu_weights_pack(optin_cpu_weights *dst, dnnl_engine_t engine,
                                         dnnl_stream_t stream, const float *src, int64_t out,
-                                        int64_t in);
+                                        int64_t in, int transposed);
 optin_cpu_status optin_cpu_weights_unpack(float *dst, dnnl_engine_t engine, dnnl_stream_t stream,
                                           const optin_cpu_weights *src, int transpose);
 void optin_cpu_weights_free(optin_cpu_weights *w);

@@ -49,3 +49,15 @@ static void remove_unit_f32(float *dst, const float *sum, const float *value, si
     }
   }
 }
+
+static void transpose_f32(float *dst, const float *src, size_t rows, size_t C) {
+  vf t[W];
+  for (size_t r = 0; r < rows; r += W) {
+    const size_t down = rows - r < W ? rows - r : W;
+    for (size_t c = 0; c < C; c += W) {
+      const size_t across = C - c < W ? C - c : W;
+      load_transposed(t, src + r * C + c, C, down, across);
+      for (size_t i = 0; i < across; i++) store(dst + (c + i) * rows + r, t[i], down);
+    }
+  }
+}

@@ -61,16 +61,14 @@ func (o *ops) GramAdd(gram, a, b *kernels.Tensor) {
 	if gram.Len() == 0 || a.Rows == 0 {
 		return
 	}
-	rows, m, n := C.int64_t(a.Rows), C.int64_t(a.Cols), C.int64_t(b.Cols)
-	if floats(a) == floats(b) && m == n {
+	if floats(a) == floats(b) && a.Cols == b.Cols {
 		mark := o.Mark()
-		scratch := o.real(1, int(C.optin_cpu_gram_scratch(m)))
-		must(C.optin_cpu_gram_f32(floats(gram), floats(a), rows, m, o.isa, floats(scratch)))
+		scratch := o.real(1, int(C.optin_cpu_gram_scratch(C.int64_t(a.Cols))))
+		must(C.optin_cpu_gram_f32(floats(gram), floats(a), C.int64_t(a.Rows), C.int64_t(a.Cols), o.isa, floats(scratch)))
 		o.Release(mark)
 		return
 	}
-	must(C.optin_cpu_gemm_f32(floats(gram), floats(a), floats(b),
-		C.optin_cpu_gemm{ta: 1, add: 1, M: m, N: n, K: rows, lda: m, ldb: n, ldc: n}))
+	o.addGemm(gram, a, b, true, false)
 }
 
 func (o *ops) ManifoldLoss(dst, aa, ae, ee *kernels.Tensor) {
@@ -89,13 +87,19 @@ func (o *ops) ManifoldLossRows(dst, a, e *kernels.Tensor) {
 		return
 	}
 	mark := o.Mark()
-	middle, m := o.real(a.Rows, a.Cols), o.real(a.Rows, a.Rows)
-	C.optin_cpu_add_half_f32(o.isa, floats(middle), floats(a), floats(e), size(a))
-	rows, cols := C.int64_t(a.Rows), C.int64_t(a.Cols)
-	must(C.optin_cpu_gemm_f32(floats(m), floats(middle), floats(e),
-		C.optin_cpu_gemm{tb: 1, M: rows, N: rows, K: cols, lda: cols, ldb: cols, ldc: rows}))
-	C.optin_cpu_symmetric_norm_f64(o.isa, doubles(dst), floats(m), C.size_t(a.Rows))
+	C.optin_cpu_symmetric_norm_f64(o.isa, doubles(dst), floats(o.manifoldHalf(a, e)), C.size_t(a.Rows))
 	o.Release(mark)
+}
+
+// manifoldHalf is (a + e/2) e'.
+func (o *ops) manifoldHalf(a, e *kernels.Tensor) *kernels.Tensor {
+	m := o.real(a.Rows, a.Rows)
+	mark := o.Mark()
+	middle := o.real(a.Rows, a.Cols)
+	C.optin_cpu_add_half_f32(o.isa, floats(middle), floats(a), floats(e), size(a))
+	o.gemm(m, middle, e, false, true)
+	o.Release(mark)
+	return m
 }
 
 func (o *ops) KLDivergence(dst, x, base *kernels.Tensor, tau float64) {

@@ -26,6 +26,7 @@ static inline vf v_fnma(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); }
 static inline vf v_max(vf a, vf b) { return _mm512_max_ps(a, b); }
 static inline vf v_min(vf a, vf b) { return _mm512_min_ps(a, b); }
 static inline vf v_abs(vf x) { return _mm512_abs_ps(x); }
+static inline vf v_sqrt(vf x) { return _mm512_sqrt_ps(x); }
 static inline vf v_round(vf x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT); }
 static inline vf v_scale2(vf x, vf n) { return _mm512_scalef_ps(x, n); }
 

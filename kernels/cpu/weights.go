@@ -3,6 +3,7 @@
 package cpu
 
 // #include <stdlib.h>
+// #include "kernels.h"
 // #include "onednn.h"
 import "C"
 
@@ -43,10 +44,14 @@ func (d *device) Forget(w *kernels.Weight) {
 	}
 }
 
-// plain is w row-major, shared by all workers; NULL where there is no w.
+// plain is w row-major, shared by all workers: the tensor that it lives in, if it
+// does. NULL where there is no w.
 func (o *ops) plain(w *kernels.Weight) *C.float {
 	if w == nil {
 		return nil
+	}
+	if live := w.Live(); live != nil {
+		return floats(live)
 	}
 	packed, err := w.Packed(&o.dev.forms[plainForm], func() (any, func(), error) { return o.dev.packPlain(w) })
 	if err != nil {
@@ -69,20 +74,26 @@ func (d *device) packPlain(w *kernels.Weight) (any, func(), error) {
 	return b, func() { d.grow(-b.bytes); b.free() }, nil
 }
 
-// packed is w in oneDNN's order, shared by all workers. Neither dimension is 0.
-func (o *ops) packed(w *kernels.Weight) *C.optin_cpu_weights {
-	packed, err := w.Packed(&o.dev.forms[linearForm], func() (any, func(), error) { return o.packLinear(w) })
+// packed is w in oneDNN's order for one of the products that Linear (linearForm)
+// and LinearBackward (turnedForm) compute, shared by all workers. Neither
+// dimension is 0.
+func (o *ops) packed(w *kernels.Weight, form int) *C.optin_cpu_weights {
+	packed, err := w.Packed(&o.dev.forms[form], func() (any, func(), error) { return o.pack(w, form) })
 	if err != nil {
 		kernels.Fail(err)
 	}
 	return packed.(*C.optin_cpu_weights)
 }
 
-func (o *ops) packLinear(w *kernels.Weight) (any, func(), error) {
+func (o *ops) pack(w *kernels.Weight, form int) (any, func(), error) {
 	d := o.dev
+	out, in, transposed := C.int64_t(w.Rows), C.int64_t(w.Cols), C.int(0)
+	if form == turnedForm {
+		out, in, transposed = in, out, 1
+	}
 	p := (*C.optin_cpu_weights)(C.calloc(1, C.sizeof_optin_cpu_weights))
 	err := reading(w, func(values unsafe.Pointer) error {
-		err := check(C.optin_cpu_weights_pack(p, d.engine, o.stream, (*C.float)(values), C.int64_t(w.Rows), C.int64_t(w.Cols)))
+		err := check(C.optin_cpu_weights_pack(p, d.engine, o.stream, (*C.float)(values), out, in, transposed))
 		if err != nil {
 			return fmt.Errorf("weight %s: %w", w.Name, err)
 		}
@@ -109,8 +120,15 @@ func (o *ops) Unpack(w *kernels.Weight, transpose bool) *kernels.Tensor {
 		rows, cols, flag = cols, rows, 1
 	}
 	y := o.real(rows, cols)
-	if y.Len() > 0 {
-		must(C.optin_cpu_weights_unpack(floats(y), o.dev.engine, o.stream, o.packed(w), flag))
+	live := w.Live()
+	switch {
+	case y.Len() == 0:
+	case live == nil:
+		must(C.optin_cpu_weights_unpack(floats(y), o.dev.engine, o.stream, o.packed(w, linearForm), flag))
+	case transpose:
+		C.optin_cpu_transpose_f32(o.isa, floats(y), floats(live), C.size_t(w.Rows), C.size_t(w.Cols))
+	default:
+		copy(y.F32, live.F32)
 	}
 	return y
 }
