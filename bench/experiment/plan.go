@@ -53,11 +53,11 @@ func LoadPlan(path string, overrides ...string) (*Plan, error) {
 // is unknown, mistyped or out of range, each on a line with file and line.
 func ParsePlan(file string, text []byte, overrides ...string) (*Plan, error) {
 	p := &Plan{File: file, Text: string(text), Overrides: overrides}
-	src, err := readSource(file, text, overrides)
+	src, err := readSource(file, text, overrides, append(p.keys(), new(Run).keys(0)...), true)
 	if err != nil {
 		return nil, err
 	}
-	p.fill(src)
+	fill(src, src.top, p.keys(), " for the whole file: run it again for another, or put the list at a key of a table")
 	if err := src.err(); err != nil {
 		return nil, err
 	}
@@ -82,21 +82,22 @@ func ParsePlan(file string, text []byte, overrides ...string) (*Plan, error) {
 	return p, nil
 }
 
-// fill sets the keys that hold for the whole file.
-func (p *Plan) fill(src *source) {
-	for _, k := range p.keys() {
-		value := k.standard
-		if e, ok := src.top[k.path()]; ok {
-			values := k.values(src, e)
-			if len(values) > 1 {
-				src.fail(e, "%s takes one value for the whole file: run it again for another, or put the list at a key of a table", k.path())
-			}
-			if len(values) == 0 {
-				continue
-			}
-			value = values[0]
+// fill sets keys that take one value each. why ends the message about a list.
+func fill(src *source, set settings, keys []key, why string) {
+	for _, k := range keys {
+		e, ok := set[k.path()]
+		if !ok {
+			k.set(k.standard)
+			src.require(k)
+			continue
 		}
-		k.set(value)
+		values := k.values(src, e)
+		if len(values) > 1 {
+			src.fail(e, "%s takes one value%s", k.path(), why)
+		}
+		if len(values) > 0 {
+			k.set(values[0])
+		}
 	}
 }
 

@@ -21,8 +21,8 @@ func expand(src *source, set settings, seed uint64) []Run {
 		if e, ok := set[k.path()]; ok {
 			choices[i] = k.values(src, e)
 			total = min(total*max(1, len(choices[i])), maxRuns+1)
-		} else if k.required() {
-			src.fail(entry{where: src.file}, "%s is missing: it is the %s, such as %s", k.path(), k.doc, k.example())
+		} else {
+			src.require(k)
 		}
 	}
 	if total > maxRuns {

@@ -5,16 +5,21 @@ package experiment
 
 // keys are those that stand above the first table.
 func (p *Plan) keys() []key {
+	return headKeys(&p.Name, &p.Seed, &p.Device, &p.Threads, &p.Output)
+}
+
+// headKeys are the keys above the first table, of any kind of file.
+func headKeys(name *string, seed *uint64, device *string, threads *int, output *string) []key {
 	return []key{
-		option(&p.Name, "", "name", "", fileName()).absent("the file's name").
+		option(name, "", "name", "", fileName()).absent("the file's name").
 			about("what the results are called"),
-		option(&p.Seed, "", "seed", 1, anySeed()).
+		option(seed, "", "seed", 1, anySeed()).
 			about("seed of every random choice that has no seed of its own"),
-		option(&p.Device, "", "device", "auto", oneOf("auto", "cpu", "cuda", "ref")).
+		option(device, "", "device", "auto", oneOf("auto", "cpu", "cuda", "ref")).
 			about("where the arithmetic is done; auto takes a GPU if the program can use one; ref is slow and checks the others"),
-		option(&p.Threads, "", "threads", 0, atLeast(0, 2)).absent("0, one for every core").
+		option(threads, "", "threads", 0, atLeast(0, 2)).absent("0, one for every core").
 			about("workers"),
-		option(&p.Output, "", "output", "", anyText("results/mine")).absent("results/NAME").
+		option(output, "", "output", "", anyText("results/mine")).absent("results/NAME").
 			about("folder of the results"),
 	}
 }

@@ -27,6 +27,7 @@ type source struct {
 	faults  []error
 
 	tables map[string][]string // names of the keys of each table
+	grid   bool                // the file may hold [[target]]
 	lines  lineIndex
 }
 
@@ -35,11 +36,18 @@ func (s *source) fail(e entry, format string, args ...any) {
 	s.faults = append(s.faults, fmt.Errorf("%s: %s", e.where, fmt.Sprintf(format, args...)))
 }
 
+// require notes that a key is missing that has no default.
+func (s *source) require(k key) {
+	if k.required() {
+		s.fail(entry{where: s.file}, "%s is missing: it is the %s, such as %s", k.path(), k.doc, k.example())
+	}
+}
+
 func (s *source) err() error { return errors.Join(s.faults...) }
 
-// readSource takes a file apart. The error is about syntax; other faults are
-// left in the source.
-func readSource(file string, text []byte, overrides []string) (*source, error) {
+// readSource takes a file apart that may hold the given keys, and where grid is
+// set, targets. The error is about syntax; other faults are left in the source.
+func readSource(file string, text []byte, overrides []string, known []key, grid bool) (*source, error) {
 	var raw map[string]any
 	if _, err := toml.Decode(string(text), &raw); err != nil {
 		if e, ok := errors.AsType[toml.ParseError](err); ok {
@@ -47,8 +55,8 @@ func readSource(file string, text []byte, overrides []string) (*source, error) {
 		}
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	s := &source{file: file, top: settings{}, tables: map[string][]string{}, lines: indexLines(string(text))}
-	for _, k := range append(new(Plan).keys(), new(Run).keys(0)...) {
+	s := &source{file: file, top: settings{}, tables: map[string][]string{}, grid: grid, lines: indexLines(string(text))}
+	for _, k := range known {
 		s.tables[k.table] = append(s.tables[k.table], k.name)
 	}
 
@@ -56,7 +64,7 @@ func readSource(file string, text []byte, overrides []string) (*source, error) {
 	var overlays []settings
 	for _, name := range slices.Sorted(maps.Keys(raw)) {
 		switch {
-		case name == "target":
+		case name == "target" && grid:
 			overlays = s.readTargets(raw[name])
 		case slices.Contains(s.tables[""], name):
 			s.top[name] = entry{raw[name], s.at(name)}

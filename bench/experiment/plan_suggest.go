@@ -44,6 +44,8 @@ func (s *source) suggest(path string) string {
 			tables = append(tables, "["+t+"]")
 		}
 	}
-	return fmt.Sprintf(": a file takes %s and the tables %s, and [[target]]",
-		strings.Join(s.tables[""], ", "), strings.Join(tables, ", "))
+	if s.grid {
+		tables = append(tables, "and [[target]]")
+	}
+	return fmt.Sprintf(": a file takes %s and the tables %s", strings.Join(s.tables[""], ", "), strings.Join(tables, ", "))
 }
