@@ -1,6 +1,8 @@
 package prune
 
 import (
+	"slices"
+
 	"optin/bench/model"
 	"optin/kernels"
 )
@@ -38,20 +40,23 @@ func (m Mask) Kept() []int {
 func (m Mask) upload(ops kernels.Ops) []*kernels.Tensor {
 	masks := make([]*kernels.Tensor, len(m))
 	for s := range m {
-		row := make([]float32, len(m[s]))
-		pruned := false
-		for u, on := range m[s] {
-			if on {
-				row[u] = 1
-			} else {
-				pruned = true
-			}
-		}
-		if pruned {
-			masks[s] = ops.Upload(1, len(row), row)
-		}
+		masks[s] = m.site(ops, s)
 	}
 	return masks
+}
+
+// site is the mask of site s, nil if it keeps all its units or m is nil.
+func (m Mask) site(ops kernels.Ops, s int) *kernels.Tensor {
+	if m == nil || !slices.Contains(m[s], false) {
+		return nil
+	}
+	row := make([]float32, len(m[s]))
+	for u, on := range m[s] {
+		if on {
+			row[u] = 1
+		}
+	}
+	return ops.Upload(1, len(row), row)
 }
 
 // PerLayer spreads a count per site over the layers, 0 where a layer has no
