@@ -85,7 +85,8 @@ func newNetwork() *network {
 	}
 }
 
-// run gives the hidden states, then four losses, of micro-batch i.
+// run gives the hidden states, then four losses, of micro-batch i; then, where
+// there are derivatives, the gradients of two of the losses.
 func (n *network) run(ops kernels.Ops, i int) []float64 {
 	g := &gen{rng: rand.New(rand.NewPCG(3, uint64(i)))}
 	seqs := kernels.NewSequences(1+i%5, 3, 1+i*i%17)
@@ -93,8 +94,9 @@ func (n *network) run(ops kernels.Ops, i int) []float64 {
 	x := g.normal(variants*seqs.Rows(), netCols, 1).on(ops)
 	spec := kernels.AttentionSpec{Heads: netHeads, Scale: 0.4, Q: seqs, K: seqs, HeadMask: g.mask(variants, netHeads).on(ops)}
 	plain := kernels.Epilogue{}
-	y := ops.Attention(ops.Linear(x, n.query, plain), ops.Linear(x, n.key, plain), ops.Linear(x, n.value, plain), spec)
-	y = ops.LayerNorm(y, x, n.gamma, n.beta, 1e-5)
+	q, k, v := ops.Linear(x, n.query, plain), ops.Linear(x, n.key, plain), ops.Linear(x, n.value, plain)
+	context := ops.Attention(q, k, v, spec)
+	y := ops.LayerNorm(context, x, n.gamma, n.beta, 1e-5)
 	inner := ops.Linear(y, n.up, kernels.Epilogue{Bias: n.bias, Act: kernels.GELU})
 	sum := ops.Linear(inner, n.down, kernels.Epilogue{Residual: y})
 	removed := ops.RemoveUnits(sum, inner, ops.Unpack(n.down, true), ops.UploadInts(g.ints(variants, -1, netInner)), 1)
@@ -111,5 +113,9 @@ func (n *network) run(ops kernels.Ops, i int) []float64 {
 	ops.KLDivergence(at(2), removed, sum, 4)
 	ops.SquaredError(at(3), removed, sum)
 
-	return append(values(ops, removed), values(ops, losses)...)
+	results := append(values(ops, removed), values(ops, losses)...)
+	if b, ok := ops.(kernels.Backward); ok {
+		results = append(results, n.backward(b, pass{x, q, k, v, context, y, inner, sum, removed, spec})...)
+	}
+	return results
 }

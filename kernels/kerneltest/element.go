@@ -35,19 +35,21 @@ func activate(act kernels.Activation, rows, cols int, deviation float64) Program
 	}}
 }
 
-// activateEdges is where exp overflows, erf saturates and polynomials end.
 func activateEdges(act kernels.Activation) Program {
-	return Program{"Activate", fmt.Sprintf("act=%v values=edges", act), func(*gen) body {
-		x := &matrix{rows: 1}
-		for _, v := range []float64{
-			0, 0x1p-149, 1e-40, 1e-30, 1e-10, 1e-5, 1e-3, 0.1, 0.5, 0.84375, 1, 1.25, 1.5, 2, 2.5, 3, 3.5, 4,
-			4.5, 5, 5.5, 6, 8, 9, 10, 13, 20, 30, 40, 44, 88, 89, 104, 1e3, 1e4, 1e10, 1e20, 3e38,
-		} {
-			x.v = append(x.v, float32(v), float32(-v))
-		}
-		x.cols = len(x.v)
-		return activated(act, x)
-	}}
+	return Program{"Activate", fmt.Sprintf("act=%v values=edges", act), func(*gen) body { return activated(act, edges()) }}
+}
+
+// edges is where exp overflows, erf saturates and polynomials end.
+func edges() *matrix {
+	x := &matrix{rows: 1}
+	for _, v := range []float64{
+		0, 0x1p-149, 1e-40, 1e-30, 1e-10, 1e-5, 1e-3, 0.1, 0.5, 0.84375, 1, 1.25, 1.5, 2, 2.5, 3, 3.5, 4,
+		4.5, 5, 5.5, 6, 8, 9, 10, 13, 20, 30, 40, 44, 88, 89, 104, 1e3, 1e4, 1e10, 1e20, 3e38,
+	} {
+		x.v = append(x.v, float32(v), float32(-v))
+	}
+	x.cols = len(x.v)
+	return x
 }
 
 func activated(act kernels.Activation, x *matrix) body {

@@ -12,8 +12,9 @@ import (
 
 // env is where a case runs: the device under test and the reference.
 type env struct {
-	dev, ref kernels.Device
-	seed     uint64
+	dev, ref       kernels.Device
+	seed           uint64
+	differentiable bool // dev's workers implement kernels.Backward
 }
 
 func newEnv(dev kernels.Device, seed uint64) (*env, error) {
@@ -21,7 +22,11 @@ func newEnv(dev kernels.Device, seed uint64) (*env, error) {
 	if err != nil {
 		return nil, fmt.Errorf("kerneltest: %w", err)
 	}
-	return &env{dev: dev, ref: r, seed: seed}, nil
+	yes, err := differentiable(dev)
+	if err != nil {
+		return nil, fmt.Errorf("kerneltest: %w", err)
+	}
+	return &env{dev: dev, ref: r, seed: seed, differentiable: yes}, nil
 }
 
 // narrow runs f on one of dev's workers and returns the values of its result.

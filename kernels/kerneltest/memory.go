@@ -19,6 +19,7 @@ func memoryProperties() []property {
 		{"Memory", "alloc-is-shared", allocShared},
 		{"Memory", "peak-is-counted", peakCounted},
 		{"Weight", "touch-and-forget", touchAndForget},
+		{"Weight", "live-weights-are-read", liveWeights},
 		{"Weight", "error-is-returned", loadError},
 	}
 }

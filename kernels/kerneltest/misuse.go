@@ -8,19 +8,21 @@ import (
 	"optin/kernels"
 )
 
+// misused is a call with shapes that do not fit; x is [6, 4] of F32.
+type misused struct {
+	op   string
+	call func(ops kernels.Ops, x *kernels.Tensor)
+}
+
 // misuse calls each op with shapes that do not fit: a panic that names the op.
 func misuse() []property {
-	type call func(ops kernels.Ops, x *kernels.Tensor) // x is [6, 4] of F32
 	w := func(rows, cols int) *kernels.Weight {
 		return kernels.WeightOf("misuse", rows, cols, make([]float32, rows*cols))
 	}
 	vector := func(ops kernels.Ops, rows, cols int) *kernels.Tensor { return ops.New(kernels.F32, rows, cols) }
 	scalar := func(ops kernels.Ops) *kernels.Tensor { return ops.New(kernels.F64, 1, 1) }
 	seqs := kernels.NewSequences(4, 2)
-	calls := []struct {
-		op   string
-		call call
-	}{
+	calls := []misused{
 		{"Linear", func(ops kernels.Ops, x *kernels.Tensor) { ops.Linear(x, w(2, 3), kernels.Epilogue{}) }},
 		{"Linear", func(ops kernels.Ops, x *kernels.Tensor) { ops.Linear(x, w(2, 4), kernels.Epilogue{Bias: w(1, 3)}) }},
 		{"Linear", func(ops kernels.Ops, x *kernels.Tensor) {
@@ -62,6 +64,7 @@ func misuse() []property {
 		{"Download", func(ops kernels.Ops, x *kernels.Tensor) { ops.Download(x, make([]float64, 3)) }},
 		{"Copy", func(ops kernels.Ops, x *kernels.Tensor) { ops.Copy(vector(ops, 4, 6), x) }},
 	}
+	calls = append(calls, misuseBackward()...)
 	properties := make([]property, 0, len(calls))
 	for i, c := range calls {
 		properties = append(properties, property{c.op, fmt.Sprintf("misuse-panics-%d", i), func(e *env, r *Result) {

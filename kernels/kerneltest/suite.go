@@ -17,6 +17,9 @@ type Options struct {
 
 func (o Options) wants(op string) bool { return o.Ops == nil || slices.Contains(o.Ops, op) }
 
+// runs says whether cases of op run: those of kernels.Backward need it.
+func (e *env) runs(op string) bool { return e.differentiable || !needsBackward(op) }
+
 // Check runs the suite on dev, with as many workers as it has, and returns how
 // each case went. The error is of the suite itself, not of dev.
 func Check(dev kernels.Device, o Options) ([]Result, error) {
@@ -26,12 +29,12 @@ func Check(dev kernels.Device, o Options) ([]Result, error) {
 	}
 	var results []Result
 	for _, p := range Programs(o.Quick) {
-		if o.wants(p.Op) {
+		if o.wants(p.Op) && e.runs(p.Op) {
 			results = append(results, e.check(p.Op, p.Shape, func(r *Result) { e.program(p, r) }))
 		}
 	}
 	for _, p := range properties() {
-		if o.wants(p.op) {
+		if o.wants(p.op) && e.runs(p.op) {
 			results = append(results, e.check(p.op, "property="+p.name, func(r *Result) { p.check(e, r) }))
 		}
 	}

@@ -20,19 +20,26 @@ const underflow = 0x1p-125
 // the absolute terms, propagated through the formula to first order.
 func coefficient(op string) float64 {
 	switch op {
-	case "Patchify", "Unpack", "Gather", "Concat", "Repeat", "Copy":
+	case "Patchify", "Unpack", "Gather", "Concat", "Repeat", "Copy", "PatchifyBackward":
 		return 0 // values move
-	case "Add", "MaskUnits", "Embed":
+	case "Add", "MaskUnits", "Embed", "Multiply":
 		return 1 // one rounding
-	case "ManifoldLoss", "ManifoldLossRows", "SquaredError", "LayerNorm":
+	case "ManifoldLoss", "ManifoldLossRows", "SquaredError", "LayerNorm", "LayerNormBackward", "LayerNormWeights":
 		return 1 // the scale already bounds each step
 	case "Linear", "RemoveUnits", "GramAdd", "ScatterMean":
 		return 2 // sums of products, and an activation of slope up to 1.13
+	case "MatMul", "LinearBackward", "RemoveUnitsBackward", "ManifoldLossRowsBackward",
+		"SumRows", "ScatterAdd", "UnitSums", "SquaredNorm":
+		return 2 // sums of products
+	case "Scale", "ScatterMeanBackward", "SquaredErrorBackward", "ManifoldLossBackward":
+		return 2 // a few roundings, one of a factor that is not float32
 	case "NormalizeRows", "NormalizedDifference":
 		return 2 // a sum, a root and a quotient
-	case "Softmax", "Attention", "KLDivergence":
+	case "Softmax", "Attention", "KLDivergence", "SoftmaxBackward", "AttentionBackward", "KLDivergenceBackward":
 		return 2 // exp and log good to a few units, quotients
-	case "Activate":
+	case "NormalizeRowsBackward", "AdamW":
+		return 4 // a sum, a root and a quotient, of which products
+	case "Activate", "Derivative":
 		return 4 // erf and tanh good to a few units, and little to divide it by
 	}
 	panic("kerneltest: no tolerance for " + op)

@@ -39,9 +39,7 @@ func (o *ops) LinearBackward(dy *kernels.Tensor, w *kernels.Weight) *kernels.Ten
 	clear(dx.F64)
 	for r := range dy.Rows {
 		for j, g := range row(dy, r) {
-			for c, v := range weight[j*w.Cols : (j+1)*w.Cols] {
-				row(dx, r)[c] += g * v
-			}
+			addScaled(row(dx, r), g, weight[j*w.Cols:(j+1)*w.Cols])
 		}
 	}
 	return dx
