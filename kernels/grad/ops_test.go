@@ -104,6 +104,14 @@ func programs() []program {
 				o.ManifoldLossRows(dst, x[0], x[1])
 				return dst
 			}},
+		{"gram of what varies and what does not", [][2]int{{4, 3}}, nil,
+			func(o kernels.Ops, x tensors, _ weights) *kernels.Tensor {
+				gram := o.Upload(3, 3, make([]float32, 9))
+				o.GramAdd(gram, x[0], x[0])
+				constant := o.Upload(1, 3, []float32{1, 2, 3})
+				o.GramAdd(gram, constant, constant)
+				return gram
+			}},
 		{"divergence and squares", [][2]int{{4, 3}, {2, 3}}, nil,
 			func(o kernels.Ops, x tensors, _ weights) *kernels.Tensor {
 				dst := o.New(kernels.F64, 2, 1)

@@ -215,7 +215,6 @@ func (t *Tape) give(s slot, g *kernels.Tensor) {
 
 // take ends the life of s's gradient.
 func (t *Tape) take(s slot) {
-	t.flows[s].grad = nil
 	for i, l := range t.live {
 		if l == s {
 			t.live[i] = t.live[len(t.live)-1]

@@ -11,19 +11,20 @@ import (
 	"optin/kernels/grad"
 )
 
-// What does not lead to anything wanted is not computed: products are counted.
+// What does not lead to anything wanted is not computed, and what no mask lies
+// upstream of is computed once for all stacked gradients: products are counted.
 func TestPullComputesWhatIsWanted(t *testing.T) {
 	on(t, func(s *source, ops kernels.Ops) {
-		const rows, in, out = 6, 3, 5
+		const rows, in, out = 5, 4, 6
 		x, up, down := s.tensor(rows, in), s.weight("up", out, in), s.weight("down", in, out)
 		bias, gamma := s.weight("bias", 1, in), s.weight("gamma", 1, in)
 		tape := newTape(ops)
 		mask := tape.Mask(out)
-		active := tape.Linear(x, up, kernels.Epilogue{Act: kernels.GELU, Mask: mask})
+		attended := tape.Attention(x, x, x, kernels.AttentionSpec{Heads: 1, Scale: 1, Q: queries, K: queries})
+		active := tape.Linear(attended, up, kernels.Epilogue{Act: kernels.GELU, Mask: mask})
 		sum := tape.Linear(active, down, kernels.Epilogue{Bias: bias, Residual: x})
 		y := tape.LayerNorm(sum, nil, gamma, bias, 1e-5)
 		unused := tape.Linear(y, up, kernels.Epilogue{})
-		c := s.cotangent(y, 1)
 		maskSum := []grad.MaskSum{{Mask: mask, Dst: s.zeros(1, out)}}
 		into := tensors{s.zeros(rows, in)}
 		only := func(wanted *kernels.Weight) func(*kernels.Weight) *kernels.Tensor {
@@ -37,18 +38,22 @@ func TestPullComputesWhatIsWanted(t *testing.T) {
 		}
 		const product = rows * in * out
 		for _, test := range []struct {
-			name string
-			pull grad.Pull
-			want int64
+			name  string
+			parts int
+			pull  grad.Pull
+			want  int64
 		}{
-			{"nothing", grad.Pull{}, 0},
-			{"a bias", grad.Pull{Weights: only(bias)}, 0},
-			{"a mask", grad.Pull{Masks: maskSum}, product},
-			{"the input", grad.Pull{Inputs: tensors{x}, Into: into}, 2 * product},
-			{"the sum", grad.Pull{Inputs: tensors{sum}, Into: into}, 0},
-			{"something later", grad.Pull{Inputs: tensors{unused}, Into: tensors{s.zeros(rows, out)}}, 0},
+			{"nothing", 1, grad.Pull{}, 0},
+			{"a bias", 1, grad.Pull{Weights: only(bias)}, 0},
+			{"a mask", 1, grad.Pull{Masks: maskSum}, product},
+			{"a stack for a mask", 3, grad.Pull{Masks: maskSum}, 3 * product},
+			{"what is attended", 1, grad.Pull{Inputs: tensors{attended}, Into: into}, 2 * product},
+			{"a stack for both", 3, grad.Pull{Masks: maskSum, Inputs: tensors{attended}, Into: into}, (3 + 1) * product},
+			{"a stack without masks", 3, grad.Pull{Inputs: tensors{attended}, Into: into}, 2 * product},
+			{"the sum", 1, grad.Pull{Inputs: tensors{sum}, Into: into}, 0},
+			{"something later", 1, grad.Pull{Inputs: tensors{unused}, Into: tensors{s.zeros(rows, out)}}, 0},
 		} {
-			test.pull.Results, test.pull.Gradients = tensors{y}, tensors{c}
+			test.pull.Results, test.pull.Gradients = tensors{y}, tensors{s.cotangent(y, test.parts)}
 			before := ops.Tally()
 			tape.Pull(test.pull)
 			if got := ops.Tally().Sub(before).MACs; got != test.want {
@@ -56,6 +61,52 @@ func TestPullComputesWhatIsWanted(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Of a Linear with an activation the recording keeps the result and the
+// derivative.
+func TestSumBeforeActivationIsFreed(t *testing.T) {
+	on(t, func(s *source, ops kernels.Ops) {
+		x, w := s.tensor(3, 4), s.weight("w", 5, 4)
+		ops.Unpack(w, false)
+		bytes := func() int64 { s.dev.ResetPeak(); return s.dev.PeakBytes() }
+		before := bytes()
+		y := newTape(ops).Linear(x, w, kernels.Epilogue{Act: kernels.GELU})
+		if got, want := bytes()-before, int64(2*8*y.Len()); got != want {
+			s.t.Errorf("%d bytes, want %d", got, want)
+		}
+	})
+}
+
+// A tensor at the address of one that was freed is another one.
+func TestAddressesAreUsedAgain(t *testing.T) {
+	onCPU(t, func(ops kernels.Ops) {
+		w := kernels.WeightOf("w", 1, 1, []float32{1})
+		tape := newTape(ops)
+		x := ops.Upload(1, 1, []float32{0.5})
+		y := tape.Linear(x, w, kernels.Epilogue{Act: kernels.GELU})
+		other := tape.Upload(1, 1, []float32{1}) // where the sum before the activation was
+		z := tape.Add(y, other)
+		into := ops.Upload(1, 1, []float32{0})
+		tape.Pull(grad.Pull{Results: tensors{z}, Gradients: tensors{ops.Upload(1, 1, []float32{3})},
+			Inputs: tensors{other}, Into: tensors{into}})
+		if into.F32[0] != 3 {
+			t.Errorf("gradient %v, want 3", into.F32[0])
+		}
+	})
+}
+
+// onCPU runs f on a worker of the CPU device.
+func onCPU(t *testing.T, f func(ops kernels.Ops)) {
+	t.Helper()
+	dev, err := cpu.New(cpu.Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dev.Close()
+	if err := dev.One(context.Background(), func(ops kernels.Ops) error { f(ops); return nil }); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // An input that nothing reaches gets zeros, and a result may be asked for too.
@@ -179,28 +230,17 @@ func TestNewNeedsDerivatives(t *testing.T) {
 
 // Once warm, neither a recording nor a Pull takes memory from Go.
 func TestSteadyStateAllocatesNothing(t *testing.T) {
-	dev, err := cpu.New(cpu.Options{Threads: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dev.Close()
 	for _, name := range []string{"bert-odd", "deit-distilled"} {
 		m, closeModel, err := model.Open("../../bench/model/testdata/" + name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer closeModel()
-		var allocations float64
-		err = dev.One(context.Background(), func(ops kernels.Ops) error {
-			allocations = testing.AllocsPerRun(5, blockByBlock(m, ops))
-			return nil
+		onCPU(t, func(ops kernels.Ops) {
+			if n := testing.AllocsPerRun(5, blockByBlock(m, ops)); n != 0 {
+				t.Errorf("%s: %v allocations", name, n)
+			}
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if allocations != 0 {
-			t.Errorf("%s: %v allocations", name, allocations)
-		}
 	}
 }
 

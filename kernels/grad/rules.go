@@ -148,13 +148,15 @@ func backPatchify(t *Tape, n *node, dy *kernels.Tensor) {
 	t.give(n.args[0], t.base.PatchifyBackward(dy, n.patches))
 }
 
+// backUnpack: no mask lies upstream, so dy stacks nothing.
 func backUnpack(t *Tape, n *node, dy *kernels.Tensor) {
-	if n.flip && dy.Len() > 0 {
-		dy = t.transpose(t.fold(dy, t.values[n.y].rows))
+	if dy.Len() == 0 {
+		return
 	}
-	if dy.Len() > 0 {
-		t.base.SumRows(n.sums[0], dy)
+	if n.flip {
+		dy = t.transpose(dy)
 	}
+	t.base.SumRows(n.sums[0], dy)
 }
 
 func backGather(t *Tape, n *node, dy *kernels.Tensor) {
