@@ -1,10 +1,23 @@
 package progress
 
-import "github.com/vbauerster/mpb/v8"
+import (
+	"sync/atomic"
+
+	"github.com/vbauerster/mpb/v8"
+)
 
 // Bar is one stage.
 type Bar struct {
-	bar *mpb.Bar
+	bar  *mpb.Bar
+	note *atomic.Value // a text
+}
+
+// Note shows a text behind the bar in place of the one before, such as what has
+// been reached so far.
+func (b *Bar) Note(text string) {
+	if b != nil {
+		b.note.Store(text)
+	}
 }
 
 // Add says that n more steps are done.

@@ -3,6 +3,7 @@ package progress
 import (
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
@@ -35,6 +36,8 @@ func (p *Progress) Stage(name string, total int) *Bar {
 		return nil
 	}
 	start, took := time.Now(), time.Duration(0)
+	note := new(atomic.Value)
+	note.Store("")
 	bar, err := p.bars.Add(int64(max(total, 1)),
 		mpb.BarStyle().Lbound("").Rbound("").Filler("█").Tip("▌").Padding("·").Build(),
 		mpb.BarWidth(barWidth),
@@ -47,12 +50,18 @@ func (p *Progress) Stage(name string, total int) *Bar {
 				}
 				return remaining(s, took)
 			}),
+			decor.Any(func(decor.Statistics) string {
+				if text := note.Load().(string); text != "" {
+					return "  " + text
+				}
+				return ""
+			}),
 		),
 	)
 	if err != nil {
 		return nil // closed already
 	}
-	return &Bar{bar}
+	return &Bar{bar, note}
 }
 
 // Write prints lines above the bars, such as warnings.

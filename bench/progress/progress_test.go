@@ -13,6 +13,7 @@ func TestQuiet(t *testing.T) {
 	p := New(&out, false)
 	b := p.Stage("score", 10)
 	b.Add(3)
+	b.Note("loss 0.5")
 	b.Done()
 	if n, err := p.Write([]byte("x")); n != 1 || err != nil {
 		t.Errorf("wrote %d %v", n, err)
@@ -43,13 +44,14 @@ func TestBars(t *testing.T) {
 	workers.Wait()
 	full.Done()
 	full.Done()
+	cut.Note("loss 0.5")
 	cut.Done()
 	p.Close()
 	if b := p.Stage("late", 1); b != nil {
 		t.Error("a stage began after the end")
 	}
 	p.Close()
-	for _, want := range []string{"score", "100/100", "evaluate", "20/100", "took 0 s"} {
+	for _, want := range []string{"score", "100/100", "evaluate", "20/100", "took 0 s", "loss 0.5"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %s in %q", want, out.String())
 		}

@@ -63,14 +63,20 @@ func printInfo(w io.Writer, m model.Model, t int64) error {
 }
 
 func keysCommand() *cobra.Command {
-	return &cobra.Command{
+	var training bool
+	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "list every key of an experiment file, with its default",
+		Short: "list every key of an experiment file, or of a training file, with its default",
 		Args:  args(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if training {
+				return experiment.WriteTrainingKeys(cmd.OutOrStdout())
+			}
 			return experiment.WriteKeys(cmd.OutOrStdout())
 		},
 	}
+	cmd.Flags().BoolVar(&training, "train", false, "those of a training file (optin train)")
+	return cmd
 }
 
 func versionCommand() *cobra.Command {

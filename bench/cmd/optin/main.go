@@ -11,6 +11,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	"optin/bench/experiment"
+
 	"github.com/spf13/cobra"
 )
 
@@ -44,9 +46,13 @@ func run(ctx context.Context, stdout, stderr io.Writer, args []string) int {
 		err = out.err
 	}
 	var usage usageError
+	var interrupted *experiment.Interrupted
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, &interrupted):
+		fmt.Fprintf(stderr, "optin: %v\n", interrupted)
+		return exitInterrupted
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintln(stderr, "optin: stopped; what was finished is kept: the same command goes on from there")
 		return exitInterrupted
@@ -89,7 +95,7 @@ func command(stdout, stderr io.Writer) *cobra.Command {
 	root.SetErr(stderr)
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(runCommand(), scoreCommand(), pruneCommand(), evalCommand(), predictCommand(), timeCommand(),
+	root.AddCommand(runCommand(), trainCommand(), scoreCommand(), pruneCommand(), evalCommand(), predictCommand(), timeCommand(),
 		reportCommand(), infoCommand(), keysCommand(), selftestCommand(), versionCommand())
 	return root
 }

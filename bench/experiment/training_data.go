@@ -1,0 +1,106 @@
+package experiment
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"hash"
+	"math"
+
+	"optin/bench/model"
+	"optin/bench/task"
+)
+
+// lesson is the training split as package train reads it. Texts, and images up
+// to a limit, are kept in memory.
+type lesson struct {
+	config  *model.Config
+	encoder *task.Encoder
+	data    *task.Dataset
+	encoded []task.Encoded // nil: decode when asked
+	digest  string
+}
+
+// lessonMemory is the most that decoded images may take, in bytes.
+const lessonMemory = 1 << 31
+
+// openLesson reads the training split, at most limit examples of it, spread
+// evenly (0: all).
+func openLesson(t *task.Task, e *task.Encoder, c *model.Config, limit int) (*lesson, error) {
+	data, err := t.Load(task.Train)
+	if err != nil {
+		return nil, err
+	}
+	if limit > 0 {
+		data = data.Spread(limit)
+	}
+	l := &lesson{config: c, encoder: e, data: data}
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%d %q\n", data.Len(), data.Files)
+	if c.Text() || 4*c.Channels*c.ImageHeight*c.ImageWidth*data.Len() <= lessonMemory {
+		l.encoded = make([]task.Encoded, data.Len())
+		for i := range l.encoded {
+			if l.encoded[i], err = l.one(i); err != nil {
+				return nil, err
+			}
+			hashExample(sum, l.encoded[i])
+		}
+	}
+	l.digest = fmt.Sprintf("%x", sum.Sum(nil)[:16])
+	return l, nil
+}
+
+// hashExample adds all that a model takes and is to give.
+func hashExample(sum hash.Hash, e task.Encoded) {
+	text := binary.LittleEndian.AppendUint64(nil, math.Float64bits(e.Target))
+	for _, v := range []int{e.Label, len(e.IDs), len(e.Pixels)} {
+		text = binary.LittleEndian.AppendUint64(text, uint64(v))
+	}
+	for i, id := range e.IDs {
+		text = binary.LittleEndian.AppendUint32(text, uint32(id))
+		text = binary.LittleEndian.AppendUint32(text, uint32(e.TypeIDs[i]))
+	}
+	for _, v := range e.Pixels {
+		text = binary.LittleEndian.AppendUint32(text, math.Float32bits(v))
+	}
+	sum.Write(text)
+}
+
+func (l *lesson) one(i int) (task.Encoded, error) {
+	ex, err := l.data.Example(i)
+	if err != nil {
+		return task.Encoded{}, err
+	}
+	return l.encoder.Encode(ex)
+}
+
+func (l *lesson) Len() int { return l.data.Len() }
+
+func (l *lesson) Tokens(i int) int {
+	if l.config.Text() {
+		return len(l.encoded[i].IDs)
+	}
+	return l.config.Tokens()
+}
+
+func (l *lesson) Example(i int) (task.Encoded, error) {
+	if l.encoded != nil {
+		return l.encoded[i], nil
+	}
+	return l.one(i)
+}
+
+// black is the value of a black pixel by channel, after the preprocessor.
+func black(e *task.Encoder, c *model.Config) ([]float32, error) {
+	size := c.ImageHeight * c.ImageWidth
+	dark := &task.Image{Width: c.ImageWidth, Height: c.ImageHeight, Channels: c.Channels, Pix: make([]uint8, c.Channels*size)}
+	encoded, err := e.Encode(task.Example{Image: dark, Label: -1})
+	if err != nil {
+		return nil, err
+	}
+	values := make([]float32, c.Channels)
+	for ch := range values {
+		values[ch] = encoded.Pixels[ch*size]
+	}
+	return values, nil
+}
