@@ -59,6 +59,26 @@ func TestSaveLoad(t *testing.T) {
 	}
 }
 
+// TestMerge keeps what both have, and refuses what could not be told apart.
+func TestMerge(t *testing.T) {
+	a, b := example(), example()
+	b.Name, b.Models[0].Name, b.Runs[0].Model, b.Warnings = "b", "small", "small", []string{"busy"}
+	b.Provenance.Revision = "other"
+	got, err := Merge("both", a, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Models) != 2 || len(got.Runs) != 2 || len(got.Scores) != 2 || got.Runs[1].Model != "small" || got.Name != "both" {
+		t.Errorf("%+v", got)
+	}
+	if len(got.Warnings) != 2 || got.Warnings[0] != "b: busy" || !strings.Contains(got.Warnings[1], "b was made by revision other") {
+		t.Errorf("%q", got.Warnings)
+	}
+	if _, err := Merge("twice", a, example()); err == nil || !strings.Contains(err.Error(), "both have a model tiny") {
+		t.Errorf("the same model twice: %v", err)
+	}
+}
+
 // TestWay names runs by how they were pruned, and no more.
 func TestWay(t *testing.T) {
 	r := Run{Model: "tiny", Method: "trajectory", Search: "joint", Rebuild: "least-squares", Constraint: "macs", Keep: 0.5, Seed: 3}

@@ -31,13 +31,17 @@ func (l *curve) hasErrors() bool {
 	return false
 }
 
+// style is the i-th one.
+func (l *curve) style(i int) draw.LineStyle {
+	if l.dashes {
+		return dashed(hue(i), 1.6)
+	}
+	return solid(hue(i), 1.6)
+}
+
 // draw adds the line and its marks in the i-th style.
 func (l *curve) draw(p *plot.Plot, i int) {
-	style := solid(hue(i), 1.6)
-	if l.dashes {
-		style = dashed(hue(i), 1.6)
-	}
-	p.Add(&plotter.Line{XYs: l.XYs, LineStyle: style})
+	p.Add(&plotter.Line{XYs: l.XYs, LineStyle: l.style(i)})
 	mark := glyph(i)
 	p.Add(&plotter.Scatter{XYs: l.XYs, GlyphStyle: mark})
 }

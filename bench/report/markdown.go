@@ -19,6 +19,9 @@ func markdownReport(rec *record.Record, pictures []picture) string {
 	line("## Dense models\n")
 	models := modelTable(rec)
 	line("%s", models.markdown())
+	if t := overallTable(rec); len(t.rows) > 0 {
+		section(t)
+	}
 	for i := range rec.Models {
 		m := &rec.Models[i]
 		line("## %s on %s\n", escapeMarkdown(m.Name), escapeMarkdown(m.Task))
@@ -28,7 +31,7 @@ func markdownReport(rec *record.Record, pictures []picture) string {
 			}
 		}
 		if others := otherPictures(pictures, m.Name); others != "" {
-			line("Of the other methods: %s.\n", others)
+			line("More plots: %s.\n", others)
 		}
 		for _, t := range modelTables(rec, m) {
 			section(t)

@@ -2,70 +2,126 @@ package report
 
 import (
 	"fmt"
+	"slices"
 
 	"optin/bench/record"
 )
 
-// pictures draws every plot there is data for: for each model quality and
-// speed, and for each way of pruning its scores and what remains.
-func pictures(rec *record.Record) ([]picture, error) {
-	var out []picture
-	add := func(p picture, f *figure) error {
-		if f == nil {
-			return nil
-		}
-		var err error
-		if p.png, p.svg, err = f.render(); err != nil {
-			return fmt.Errorf("report: plot %s: %w", p.name, err)
-		}
-		p.title = f.title
-		out = append(out, p)
-		return nil
+// album collects the pictures of a record.
+type album struct {
+	list []picture
+	err  error
+}
+
+// add draws a figure, if there is one.
+func (a *album) add(p picture, f *figure) {
+	if f == nil || a.err != nil {
+		return
 	}
+	if p.png, p.svg, a.err = f.render(); a.err != nil {
+		a.err = fmt.Errorf("report: plot %s: %w", p.name, a.err)
+		return
+	}
+	p.title = f.title
+	a.list = append(a.list, p)
+}
+
+// pictures draws every plot there is data for: for each model quality, its loss,
+// and speed, for each key that was varied over numbers what it does, and for
+// each way of pruning its scores and what remains. Of more ways than can stand
+// side by side, scores, speed and what remains are drawn of the first alone.
+func pictures(rec *record.Record) ([]picture, error) {
+	var a album
 	for i := range rec.Models {
 		m := &rec.Models[i]
 		all := seriesOf(rec, m.Name)
-		for n, name := range metricNames(rec, m) {
-			p := picture{name: fileFor(name, m.Name), model: m.Name, short: name, main: n == 0}
-			if err := add(p, qualityFigure(m, all, name)); err != nil {
-				return nil, err
-			}
+		a.qualities(rec, m, all)
+		first := all
+		if len(all) > sideBySide {
+			first = all[:1]
 		}
-		timed := 0
-		for _, s := range all {
-			f := speedFigure(m, s)
-			p := picture{name: fileFor("speed", m.Name, s.label), model: m.Name, short: "speed after " + s.label, main: timed == 0}
-			if f != nil {
-				timed++
-			}
-			if err := add(p, f); err != nil {
-				return nil, err
-			}
-		}
-		shown := map[string]bool{}
-		for j := range rec.Scores {
-			s := &rec.Scores[j]
-			label := s.Method
-			if s.Variant != "" {
-				label += ", " + s.Variant
-			}
-			if s.Model != m.Name || shown[label] { // of several seeds, the first
-				continue
-			}
-			p := picture{name: fileFor("scores", m.Name, label), model: m.Name, short: "scores by " + label, main: len(shown) == 0}
-			shown[label] = true
-			if err := add(p, scoreFigure(m, s, label)); err != nil {
-				return nil, err
-			}
-		}
-		for n, s := range all {
-			p := picture{name: fileFor("remains", m.Name, s.label), model: m.Name, short: "what remains by " + s.label, main: n == 0}
-			if err := add(p, remainsFigure(m, s)); err != nil {
-				return nil, err
-			}
+		a.speeds(m, first)
+		a.scores(rec, m, first)
+		for n, s := range first {
+			a.add(picture{name: fileFor("remains", m.Name, s.label), model: m.Name, short: "what remains by " + s.label, main: n == 0}, remainsFigure(m, s))
 		}
 	}
-	return unique(out), nil
+	return unique(a.list), a.err
+}
+
+// qualities draws what pruning does to each metric.
+func (a *album) qualities(rec *record.Record, m *record.Model, all []series) {
+	for n, name := range metricNames(rec, m) {
+		for _, x := range ablationsOf(all) {
+			p := picture{name: fileFor(name, m.Name, x.key, x.runs[0].way.base()), model: m.Name, short: name + " against " + x.key, main: n == 0}
+			a.add(p, ablationFigure(m, x, name))
+		}
+		for _, part := range legible(all) {
+			p := picture{name: fileFor(name, m.Name, part.label), model: m.Name, short: name, main: n == 0}
+			if part.label != "" {
+				p.short += ", " + part.label
+			}
+			a.add(p, qualityFigure(m, part.list, name, part.label))
+		}
+		if n == 0 {
+			p := picture{name: fileFor("drop", m.Name), model: m.Name, short: "points lost", main: len(citedOn(m.Task)) > 0}
+			a.add(p, dropFigure(m, all, name))
+			a.add(picture{name: fileFor("estimate", m.Name), model: m.Name, short: "estimated against exact scores", main: true}, estimateFigure(rec, m))
+		}
+	}
+}
+
+// part is a share of the ways of pruning, for a plot of its own.
+type part struct {
+	label string // "" for all
+	list  []series
+}
+
+// legible splits more ways than there are colours by their rebuild.
+func legible(all []series) []part {
+	var out []part
+	for _, s := range all {
+		label := "rebuild " + s.way.rebuild
+		at := slices.IndexFunc(out, func(p part) bool { return p.label == label })
+		if at < 0 {
+			at = len(out)
+			out = append(out, part{label: label})
+		}
+		out[at].list = append(out[at].list, s)
+	}
+	if len(all) <= hues || len(out) < 2 {
+		return []part{{"", all}}
+	}
+	return out
+}
+
+// speeds draws how much faster each way is.
+func (a *album) speeds(m *record.Model, all []series) {
+	timed := 0
+	for _, s := range all {
+		f := speedFigure(m, s)
+		a.add(picture{name: fileFor("speed", m.Name, s.label), model: m.Name, short: "speed after " + s.label, main: timed == 0}, f)
+		if f != nil {
+			timed++
+		}
+	}
+}
+
+// scores draws the scores behind some ways of pruning, of several seeds the
+// first.
+func (a *album) scores(rec *record.Record, m *record.Model, all []series) {
+	shown := map[string]bool{}
+	for j := range rec.Scores {
+		s := &rec.Scores[j]
+		label := scoresLabel(s)
+		behind := slices.ContainsFunc(all, func(x series) bool { return x.way.method == s.Method && x.way.variant == s.Variant })
+		if s.Model != m.Name || shown[label] || !behind {
+			continue
+		}
+		p := picture{name: fileFor("scores", m.Name, label), model: m.Name, short: "scores by " + label, main: len(shown) == 0}
+		shown[label] = true
+		a.add(p, scoreFigure(m, s, label))
+	}
 }
 
 // unique gives pictures whose names came out the same numbers.

@@ -15,13 +15,17 @@ import (
 
 // qualityFigure draws a metric against the MACs that are kept, a line for each
 // way of pruning: with bars of one standard error, or a band of one standard
-// deviation where there are several seeds. Nil if there is nothing to draw.
-func qualityFigure(m *record.Model, all []series, name string) *figure {
+// deviation where there are several seeds. which says which ways these are, if not
+// all. Nil if there is nothing to draw.
+func qualityFigure(m *record.Model, all []series, name, which string) *figure {
 	p := newPlot("Encoder MACs kept (% of dense)", strings.ToUpper(name[:1])+name[1:]+" (%)")
 	f := &figure{
 		title: fmt.Sprintf("%s on %s: %s after pruning", m.Name, m.Task, name),
 		width: 16 * vg.Centimeter, height: 11 * vg.Centimeter,
 		body: func(c draw.Canvas) { p.Draw(c) },
+	}
+	if which != "" {
+		f.title += ", " + which
 	}
 	box := newBounds()
 	dense := metricOf(m.Metrics, name)
@@ -30,7 +34,7 @@ func qualityFigure(m *record.Model, all []series, name string) *figure {
 	}
 	several, bars := false, false
 	for _, s := range all {
-		var line curve
+		line := curve{dashes: s.rank >= hues}
 		for _, q := range s.points {
 			x := q.average(keptEncoder)
 			y, e := q.quality(name)
@@ -48,9 +52,7 @@ func qualityFigure(m *record.Model, all []series, name string) *figure {
 		if len(line.XYs) == 0 {
 			continue
 		}
-		label := s.label
-		if n := s.seeds(); n > 1 {
-			label += fmt.Sprintf(" (%d seeds)", n)
+		if s.seeds() > 1 {
 			several = true
 			line.band(p, s.rank)
 		} else {
@@ -58,8 +60,8 @@ func qualityFigure(m *record.Model, all []series, name string) *figure {
 			line.bars(p, s.rank)
 		}
 		line.draw(p, s.rank)
-		style, mark := solid(hue(s.rank), 1.6), glyph(s.rank)
-		f.legend = append(f.legend, sample{label: label, line: &style, glyph: &mark})
+		style, mark := line.style(s.rank), glyph(s.rank)
+		f.legend = append(f.legend, sample{label: s.labelWithSeeds(), line: &style, glyph: &mark})
 	}
 	if len(f.legend) == 0 {
 		return nil

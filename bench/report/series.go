@@ -11,6 +11,7 @@ import (
 // series are the runs of one way of pruning one model, over all budgets.
 type series struct {
 	label  string
+	way    way
 	rank   int // among the labels of the record: decides colour and shape
 	points []point
 }
@@ -28,40 +29,39 @@ func wayOf(r *record.Run) way {
 	return way{r.Method, r.Variant, r.Search, r.Rebuild, r.Constraint}
 }
 
+// base is the way without its variant, as "trajectory/additive/none".
+func (w way) base() string {
+	return strings.Join([]string{cmp.Or(w.method, notAvailable), cmp.Or(w.search, notAvailable), cmp.Or(w.rebuild, notAvailable)}, "/")
+}
+
 // labels names the ways of pruning of a record, in the order of their first
-// runs, by no more than tells them apart.
+// runs, by no more than tells them apart: the scores, or where searches or
+// rebuilds differ scores, search and rebuild as "trajectory/joint/none".
 func labels(rec *record.Record) (ways []way, names map[way]string) {
-	var searches, constraints, rebuilds []string
-	add := func(list *[]string, s string) {
-		if !slices.Contains(*list, s) {
-			*list = append(*list, s)
-		}
+	differ := func(part func(way) string) bool {
+		return slices.ContainsFunc(ways, func(w way) bool { return part(w) != part(ways[0]) })
 	}
 	for i := range rec.Runs {
-		w := wayOf(&rec.Runs[i])
-		if !slices.Contains(ways, w) {
+		if w := wayOf(&rec.Runs[i]); !slices.Contains(ways, w) {
 			ways = append(ways, w)
 		}
-		add(&searches, w.search)
-		add(&constraints, w.constraint)
-		add(&rebuilds, w.rebuild)
 	}
+	search := differ(func(w way) string { return w.search })
+	constraint := differ(func(w way) string { return w.constraint })
 	names = map[way]string{}
 	for _, w := range ways {
-		parts := []string{cmp.Or(w.method, notAvailable)}
+		name := cmp.Or(w.method, notAvailable)
+		rebuilt := w.rebuild != "none" && w.rebuild != ""
+		if search || rebuilt || differ(func(w way) string { return w.rebuild }) {
+			name = w.base()
+		}
 		if w.variant != "" {
-			parts = append(parts, w.variant)
+			name += ", " + w.variant
 		}
-		if len(searches) > 1 {
-			parts = append(parts, w.search)
+		if constraint && w.constraint != "macs" {
+			name += ", by " + w.constraint
 		}
-		if len(rebuilds) > 1 || w.rebuild != "none" && w.rebuild != "" {
-			parts = append(parts, "rebuild "+w.rebuild)
-		}
-		if len(constraints) > 1 {
-			parts = append(parts, "by "+w.constraint)
-		}
-		names[w] = strings.Join(parts, ", ")
+		names[w] = name
 	}
 	return ways, names
 }
@@ -71,7 +71,7 @@ func seriesOf(rec *record.Record, model string) []series {
 	ways, names := labels(rec)
 	var out []series
 	for rank, w := range ways {
-		s := series{label: names[w], rank: rank}
+		s := series{label: names[w], way: w, rank: rank}
 		for i := range rec.Runs {
 			r := &rec.Runs[i]
 			if r.Model != model || wayOf(r) != w {

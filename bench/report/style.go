@@ -15,10 +15,13 @@ var (
 	gridInk  = color.NRGBA{0xe4, 0xe4, 0xe4, 0xff}
 )
 
+// hues is how many colours and shapes there are before they repeat.
+const hues = 7
+
 // hue is the i-th colour of Okabe and Ito's palette, which people with any
 // colour vision can tell apart, less its black and yellow.
 func hue(i int) color.NRGBA {
-	hues := [...]color.NRGBA{
+	palette := [hues]color.NRGBA{
 		{0x00, 0x72, 0xb2, 0xff}, // blue
 		{0xd5, 0x5e, 0x00, 0xff}, // vermilion
 		{0x00, 0x9e, 0x73, 0xff}, // green
@@ -27,7 +30,7 @@ func hue(i int) color.NRGBA {
 		{0x56, 0xb4, 0xe9, 0xff}, // sky blue
 		{0x88, 0x88, 0x88, 0xff}, // grey
 	}
-	return hues[i%len(hues)]
+	return palette[i%hues]
 }
 
 // faded is a colour for areas behind lines.
@@ -38,9 +41,9 @@ func faded(c color.NRGBA) color.NRGBA {
 
 // glyph is the i-th shape, so that colour is never the only difference.
 func glyph(i int) draw.GlyphStyle {
-	shapes := [...]draw.GlyphDrawer{draw.CircleGlyph{}, draw.SquareGlyph{}, draw.PyramidGlyph{}, draw.BoxGlyph{},
+	shapes := [hues]draw.GlyphDrawer{draw.CircleGlyph{}, draw.SquareGlyph{}, draw.PyramidGlyph{}, draw.BoxGlyph{},
 		draw.RingGlyph{}, draw.TriangleGlyph{}, draw.PlusGlyph{}}
-	return draw.GlyphStyle{Color: hue(i), Radius: 3.6, Shape: shapes[i%len(shapes)]}
+	return draw.GlyphStyle{Color: hue(i), Radius: 3.6, Shape: shapes[i%hues]}
 }
 
 func solid(c color.Color, width vg.Length) draw.LineStyle {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"optin/bench/record"
@@ -10,6 +11,9 @@ import (
 // tables are those of a record, in the order they are read.
 func tables(rec *record.Record) []table {
 	out := []table{modelTable(rec)}
+	if t := overallTable(rec); len(t.rows) > 0 {
+		out = append(out, t)
+	}
 	for i := range rec.Models {
 		out = append(out, modelTables(rec, &rec.Models[i])...)
 	}
@@ -19,14 +23,16 @@ func tables(rec *record.Record) []table {
 // modelTables are those about one model.
 func modelTables(rec *record.Record, m *record.Model) []table {
 	var out []table
-	for _, name := range metricNames(rec, m) {
+	for n, name := range metricNames(rec, m) {
 		out = append(out, qualityTable(rec, m, name))
+		if n == 0 {
+			out = append(out, publishedTable(rec, m, name))
+		}
 	}
-	out = append(out, costTable(rec, m))
-	if t := speedTable(rec, m); len(t.rows) > 0 {
-		out = append(out, t)
-	}
-	return out
+	out = append(out, comparisonTable(rec, m))
+	out = append(out, methodTables(rec, m)...)
+	out = append(out, costTable(rec, m), speedTable(rec, m))
+	return slices.DeleteFunc(out, func(t table) bool { return len(t.rows) == 0 })
 }
 
 // modelTable lists the dense models.
@@ -56,119 +62,6 @@ func withError(value, plusMinus *float64) string {
 		text += " ± " + percent(*plusMinus)
 	}
 	return text
-}
-
-// qualityTable puts the ways of pruning side by side, a row for each budget.
-func qualityTable(rec *record.Record, m *record.Model, name string) table {
-	all := seriesOf(rec, m.Name)
-	t := table{
-		title:  fmt.Sprintf("%s on %s: %s after pruning (%%)", m.Name, m.Task, name),
-		note:   "± is the standard error over the examples",
-		header: []string{"Keep"},
-		words:  1,
-	}
-	if m.Split != "" {
-		t.note += " of the " + m.Split + " split"
-	}
-	t.note += "."
-	dense := []string{"dense"}
-	for _, s := range all {
-		label := s.label
-		if n := s.seeds(); n > 1 {
-			label += fmt.Sprintf(" (%d seeds)", n)
-			t.note = withSeeds(t.note)
-		}
-		t.header = append(t.header, label)
-		cell := notAvailable
-		if d := metricOf(m.Metrics, name); d != nil {
-			cell = withError(d.Value, d.StdErr)
-		}
-		dense = append(dense, cell)
-	}
-	t.add(dense...)
-	for _, keep := range budgets(all) {
-		row := []string{three(keep)}
-		for _, s := range all {
-			cell := notAvailable
-			for _, p := range s.points {
-				if p.keep != keep {
-					continue
-				}
-				cell = withError(p.quality(name))
-				if !p.valid() {
-					cell += " INVALID"
-				}
-			}
-			row = append(row, cell)
-		}
-		t.add(row...)
-	}
-	return t
-}
-
-// withSeeds adds once what ± means where there are several seeds.
-func withSeeds(note string) string {
-	const more = " Over several seeds: mean ± standard deviation."
-	if len(note) > len(more) && note[len(note)-len(more):] == more {
-		return note
-	}
-	return note + more
-}
-
-// budgets are those of some series, from the largest down.
-func budgets(all []series) []float64 {
-	var out []float64
-	for _, s := range all {
-		for _, p := range s.points {
-			out = append(out, p.keep)
-		}
-	}
-	return descending(out)
-}
-
-// costTable says what remains and whether it was proved.
-func costTable(rec *record.Record, m *record.Model) table {
-	t := table{
-		title: fmt.Sprintf("%s on %s: what remains, and the proof", m.Name, m.Task),
-		note: "Logit gap is the largest difference between the masked and the compacted model's logits over the largest logit. " +
-			"Counted = executed compares the MACs of the formula with those the kernels tallied.",
-		header: []string{"Method", "Keep", "Encoder MACs", "Model MACs", "Weights", "Logit gap", "Counted = executed", "Verdict"},
-		words:  1,
-	}
-	for _, s := range seriesOf(rec, m.Name) {
-		for _, p := range s.points {
-			gap, equal := proof(p)
-			verdict := "VALID"
-			if !p.valid() {
-				verdict = "INVALID"
-			}
-			t.add(s.label, three(p.keep), show(p.average(keptEncoder), percent1), show(p.average(keptModel), percent1),
-				show(p.average(keptParams), percent1), gap, equal, verdict)
-		}
-	}
-	return t
-}
-
-// proof is the worst of a point's verifications.
-func proof(p point) (gap, equal string) {
-	var worst *float64
-	equal = "yes"
-	for _, r := range p.runs {
-		v := r.Verify
-		if v == nil || v.LogitGap == nil {
-			return notAvailable, notAvailable
-		}
-		if worst == nil || *v.LogitGap > *worst {
-			worst = v.LogitGap
-		}
-		switch {
-		case v.CountedMACs == nil || v.ExecutedMACs == nil:
-			equal = notAvailable
-		case *v.CountedMACs != *v.ExecutedMACs && equal == "yes":
-			equal = fmt.Sprintf("no: %.0f, %.0f", *v.CountedMACs, *v.ExecutedMACs)
-		}
-	}
-	return show(worst, three), equal
 }
 
 // speedTable compares times. Of several seeds it shows the first.

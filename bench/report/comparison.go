@@ -1,0 +1,140 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"optin/bench/record"
+)
+
+// rival is another way of pruning that runs are compared with by a metric.
+type rival struct{ against, metric string }
+
+// comparisonTable sets the runs of a model against others on the same examples.
+// Its note names every case where a run is worse beyond the interval.
+func comparisonTable(rec *record.Record, m *record.Model) table {
+	all := seriesOf(rec, m.Name)
+	keeps := budgets(all)
+	t := table{
+		title:  fmt.Sprintf("%s on %s: paired comparisons (points)", m.Name, m.Task),
+		header: []string{"Way", "Against", "Metric"},
+		words:  3,
+	}
+	for _, keep := range keeps {
+		t.header = append(t.header, "keep "+three(keep))
+	}
+	t.header = append(t.header, "Mean")
+	names := labelsOfWays(rec)
+	var lost []string
+	for _, s := range all {
+		for _, rv := range s.rivals() {
+			name := rv.against
+			if label, ok := names[rv.against]; ok {
+				name = label
+			}
+			row := []string{s.label, name, rv.metric}
+			var means []*float64
+			for _, keep := range keeps {
+				list := s.comparisons(keep, rv)
+				row = append(row, comparisonCell(list))
+				if d := meanDifference(list); d != nil {
+					means = append(means, d)
+				}
+				if slices.ContainsFunc(list, record.Comparison.Worse) {
+					lost = append(lost, fmt.Sprintf("%s against %s at keep %s by %s", s.label, name, three(keep), rv.metric))
+				}
+			}
+			t.add(append(row, show(mean(means), points))...)
+		}
+	}
+	t.note = "Difference on the same examples, above 0 where the first way is better, and its 95 % interval (paired bootstrap over the examples)."
+	if len(lost) > 0 {
+		t.note += " Worse beyond the interval: " + strings.Join(lost, "; ") + "."
+	} else {
+		t.note += " The first way is nowhere worse beyond the interval."
+	}
+	return t
+}
+
+// points writes a difference of fractions in points of percent.
+func points(v float64) string { return signed(100*v, 2) }
+
+// labelsOfWays are the labels by what [record.Comparison] calls the ways.
+func labelsOfWays(rec *record.Record) map[string]string {
+	_, names := labels(rec)
+	out := map[string]string{}
+	for i := range rec.Runs {
+		out[rec.Runs[i].Way()] = names[wayOf(&rec.Runs[i])]
+	}
+	return out
+}
+
+// rivals are what the runs of a series are compared with, in order.
+func (s series) rivals() []rival {
+	var out []rival
+	for _, p := range s.points {
+		for _, r := range p.runs {
+			for _, c := range r.Comparisons {
+				if rv := (rival{c.Against, c.Metric}); !slices.Contains(out, rv) {
+					out = append(out, rv)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// comparisons are those at one budget, one for each seed.
+func (s series) comparisons(keep float64, rv rival) []record.Comparison {
+	var out []record.Comparison
+	for _, p := range s.points {
+		if p.keep != keep {
+			continue
+		}
+		for _, r := range p.runs {
+			for _, c := range r.Comparisons {
+				if (rival{c.Against, c.Metric}) == rv {
+					out = append(out, c)
+				}
+			}
+		}
+	}
+	return out
+}
+
+func meanDifference(list []record.Comparison) *float64 {
+	var values []*float64
+	for i := range list {
+		values = append(values, &list[i].Difference)
+	}
+	return mean(values)
+}
+
+// comparisonCell writes the comparison at one budget: with its interval, or of
+// several seeds the mean and how many of them decide.
+func comparisonCell(list []record.Comparison) string {
+	better, worse := 0, 0
+	for _, c := range list {
+		if c.Better() {
+			better++
+		}
+		if c.Worse() {
+			worse++
+		}
+	}
+	switch len(list) {
+	case 0:
+		return notAvailable
+	case 1:
+		text := fmt.Sprintf("%s (%s to %s)", points(list[0].Difference), points(list[0].Low), points(list[0].High))
+		if better > 0 {
+			text += " better"
+		}
+		if worse > 0 {
+			text += " worse"
+		}
+		return text
+	}
+	return fmt.Sprintf("%s (%d seeds: %d better, %d worse)", points(*meanDifference(list)), len(list), better, worse)
+}
