@@ -28,5 +28,9 @@ func TestAttentionMACs(t *testing.T) {
 		if got := kernels.AttentionMACs(q, spec); got != want {
 			t.Errorf("causal=%t: %d, want %d", causal, got, want)
 		}
+		// The scores, and four products for each of three gradients.
+		if got := kernels.AttentionBackwardMACs(q, spec, 3); got != want/2*13 {
+			t.Errorf("backward, causal=%t: %d, want %d", causal, got, want/2*13)
+		}
 	}
 }

@@ -71,3 +71,23 @@ func TestPeakBytes(t *testing.T) {
 		t.Errorf("%d bytes of nothing", got)
 	}
 }
+
+// TestLiveWeightsTakeNoMoreMemory: the tensor that one lives in counts already.
+func TestLiveWeightsTakeNoMoreMemory(t *testing.T) {
+	dev := count.New()
+	defer dev.Close()
+	values, err := dev.Alloc(kernels.F32, 3, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := kernels.LiveWeight("w", values)
+	if err := dev.One(context.Background(), func(ops kernels.Ops) error {
+		ops.Linear(ops.New(kernels.F32, 1, 4), w, kernels.Epilogue{})
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if got := dev.PeakBytes(); got != 4*(12+4+3) {
+		t.Errorf("peak of %d bytes, want %d", got, 4*(12+4+3))
+	}
+}

@@ -53,5 +53,5 @@ func (n *network) gram(ops kernels.Ops, dy, x *kernels.Tensor) *kernels.Tensor {
 }
 
 func zeros(ops kernels.Ops, rows, cols int) *kernels.Tensor {
-	return (&matrix{rows, cols, make([]float32, rows*cols)}).fresh(ops)
+	return zero(rows, cols).fresh(ops)
 }

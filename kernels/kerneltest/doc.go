@@ -11,9 +11,16 @@
 // shapes, real ones by samples, and NaN inputs, whose NaN must come out exactly
 // where the formula says.
 //
+// The derivatives of [optin/kernels.Backward] have programs like other ops, which
+// run on devices that implement it: at stacks of one to three gradients, and, for
+// what testdata/gradients.json holds, against torch's autograd instead of the
+// reference. That the reference's derivatives are those of its ops is proved by
+// central differences in its own tests.
+//
 // A property is what must hold exactly or between ops: dead units and empty
 // masks change nothing, fused ops equal unfused ones, arenas keep and reuse,
-// results do not depend on the number of workers, misuse panics.
+// results do not depend on the number of workers, live weights are read where
+// they live, misuse panics.
 //
 // A device may offer two more methods, which the suite then calls:
 //

@@ -21,7 +21,8 @@ func TestSuiteCatchesMutants(t *testing.T) {
 		t.Skip("runs much of the suite once for each mutant")
 	}
 	var all []mutant
-	for _, some := range [][]mutant{linearMutants(), normMutants(), attentionMutants(), rowMutants(), scoreMutants(), memoryMutants()} {
+	for _, some := range [][]mutant{linearMutants(), normMutants(), attentionMutants(), rowMutants(), scoreMutants(), memoryMutants(),
+		backwardMutants(), backwardNormMutants(), backwardAttentionMutants(), backwardScoreMutants()} {
 		all = append(all, some...)
 	}
 	for _, m := range all {
