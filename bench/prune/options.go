@@ -19,6 +19,10 @@ type Options struct {
 	// first; the others' parts are NaN. For measuring what scoring costs.
 	Units func(model.Site) int `json:"-"`
 
+	// Only, if not nil, are the units of each site that are scored; the others'
+	// parts are NaN.
+	Only [][]int `json:",omitempty"`
+
 	RawLogits  bool  // REF: logits are not divided by tau, only the factor tau^2 stays
 	LastHead   bool  // REF: the last head of every earlier layer stays masked while heads of a later one are scored
 	Tokens     int   // REF: 768 random tokens of each group enter the Gram; 0: all

@@ -42,6 +42,7 @@ func TestScoringAllocatesNothingInTheSteadyState(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.free(dev)
+			c.units = s.chosen(site)
 			bytes := dev.(interface{ ArenaBytes() int64 }).ArenaBytes
 			err = dev.Each(context.Background(), 1, func(ops kernels.Ops, _ int) error {
 				md, kd := make([]float64, 1), make([]float64, 1)

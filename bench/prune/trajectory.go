@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 
 	"optin/bench/model"
@@ -217,27 +218,28 @@ func (s *scorer) lastHeadsMasked(ctx context.Context) ([]tensors, error) {
 	return masked, nil
 }
 
-// site scores all units of site i, whose block has the given input.
+// site scores the units of site i, whose block has the given input.
 func (s *scorer) site(ctx context.Context, i int, input tensors) (md, kd []float64, err error) {
-	site := s.m.Sites()[i]
+	md, kd = unknown(s.m.Sites()[i].Units), unknown(s.m.Sites()[i].Units)
+	units := s.chosen(i)
+	if len(units) == 0 {
+		return md, kd, ctx.Err()
+	}
 	c, err := s.capture(ctx, i, input)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer c.free(s.dev)
-	md, kd = make([]float64, site.Units), make([]float64, site.Units)
-	units := site.Units
-	if s.o.Units != nil {
-		units = min(units, s.o.Units(site))
-		for u := units; u < site.Units; u++ {
-			md[u], kd[u] = math.NaN(), math.NaN()
-		}
-	}
-	jobs := (units + s.variants - 1) / s.variants
+	c.units = units
+	jobs := (len(units) + s.variants - 1) / s.variants
 	err = s.dev.Each(ctx, jobs, func(ops kernels.Ops, job int) error {
 		from := job * s.variants
-		to := min(from+s.variants, units)
-		s.workspace(ops).score(i, c, from, md[from:to], kd[from:to])
+		to := min(from+s.variants, len(units))
+		w := s.workspace(ops)
+		w.score(i, c, from, w.scored[0][:to-from], w.scored[1][:to-from])
+		for v, u := range units[from:to] {
+			md[u], kd[u] = w.scored[0][v], w.scored[1][v]
+		}
 		if s.progress != nil {
 			s.progress(to - from)
 		}
@@ -246,11 +248,35 @@ func (s *scorer) site(ctx context.Context, i int, input tensors) (md, kd []float
 	return md, kd, err
 }
 
+// chosen is the units of site i that are scored.
+func (s *scorer) chosen(i int) []int32 {
+	site := s.m.Sites()[i]
+	var units []int32
+	if s.o.Only != nil {
+		for _, u := range s.o.Only[i] {
+			units = append(units, int32(u))
+		}
+		return units
+	}
+	n := site.Units
+	if s.o.Units != nil {
+		n = min(n, s.o.Units(site))
+	}
+	for u := range n {
+		units = append(units, int32(u))
+	}
+	return units
+}
+
+// unknown is the parts of n units that are not scored.
+func unknown(n int) []float64 { return slices.Repeat([]float64{math.NaN()}, n) }
+
 // captured is what removing units of one site needs, by micro-batch.
 type captured struct {
 	values, sum tensors
 	residual    tensors // nil where it is in sum already
 	consumer    *kernels.Tensor
+	units       []int32 // those that are scored
 }
 
 func (c *captured) free(dev kernels.Device) {

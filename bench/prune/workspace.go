@@ -18,6 +18,7 @@ type workspace struct {
 	ae, ee *kernels.Tensor
 	units  []int32
 	host   []float64
+	scored [2][]float64 // md and kd of the variants
 
 	// Views live here so that passing their address does not allocate.
 	dense, moved, dst kernels.Tensor
@@ -30,7 +31,8 @@ func (s *scorer) workspace(ops kernels.Ops) *workspace {
 		return w
 	}
 	w := &workspace{s: s, ops: ops, x: make([]*kernels.Tensor, len(s.batches)),
-		host: make([]float64, s.variants*len(s.groups.rows))}
+		host:   make([]float64, s.variants*len(s.groups.rows)),
+		scored: [2][]float64{make([]float64, s.variants), make([]float64, s.variants)}}
 	for _, in := range s.batches {
 		w.passes = append(w.passes, &model.Pass{Ops: ops, Seq: in.Seq, Tap: s.o.Tap})
 	}
@@ -41,13 +43,13 @@ func (s *scorer) workspace(ops kernels.Ops) *workspace {
 	return w
 }
 
-// score removes units first, first+1, ... of a site, one per variant, and
-// writes what each of them moves to md and kd, which have one entry per unit.
+// score removes units number first, first+1, ... of those of c, one per variant,
+// and writes what each of them moves to md and kd, which have one entry per unit.
 // Variants that are left over remove nothing.
 func (w *workspace) score(site int, c *captured, first int, md, kd []float64) {
 	s, ops := w.s, w.ops
 	layers, layer := s.m.Config().Layers, s.m.Sites()[site].Layer
-	w.begin(first, len(md))
+	w.begin(c.units[first : first+len(md)])
 	w.md = ops.New(kernels.F64, s.variants*len(s.groups.rows), 1)
 	w.kd = ops.New(kernels.F64, s.variants, 1)
 	w.ae, w.ee = w.gram(), w.gram()
@@ -80,17 +82,13 @@ func (w *workspace) score(site int, c *captured, first int, md, kd []float64) {
 	w.read(md, kd)
 }
 
-func (w *workspace) begin(first, n int) {
+func (w *workspace) begin(units []int32) {
 	for b, in := range w.s.batches {
 		w.passes[b].Begin(in)
 	}
-	w.units = w.units[:0]
-	for v := range w.s.variants {
-		if v < n {
-			w.units = append(w.units, int32(first+v))
-		} else {
-			w.units = append(w.units, -1)
-		}
+	w.units = append(w.units[:0], units...)
+	for len(w.units) < w.s.variants {
+		w.units = append(w.units, -1)
 	}
 }
 
