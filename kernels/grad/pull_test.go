@@ -97,7 +97,7 @@ func TestAddressesAreUsedAgain(t *testing.T) {
 }
 
 // onCPU runs f on a worker of the CPU device.
-func onCPU(t *testing.T, f func(ops kernels.Ops)) {
+func onCPU(t testing.TB, f func(ops kernels.Ops)) {
 	t.Helper()
 	dev, err := cpu.New(cpu.Options{Threads: 1})
 	if err != nil {
