@@ -76,6 +76,8 @@ func (k *Task) keys() []key {
 			about("the first line is data; columns are then numbers from 1"),
 		option(&k.Regression, t, "regression", false, onOff()).
 			about("the label is a number to predict"),
+		option(&k.Words, t, "words", false, onOff()).
+			about("wordnet: each synset's own words are training examples, too"),
 	}
 }
 

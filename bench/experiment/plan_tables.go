@@ -30,6 +30,7 @@ type Task struct {
 	Label      string
 	NoHeader   bool
 	Regression bool
+	Words      bool
 }
 
 // Config is the table as package task takes it.

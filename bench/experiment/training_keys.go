@@ -38,6 +38,8 @@ func (f *Training) stepKeys() []key {
 			about("share of the steps in which the rate rises from 0"),
 		option((*string)(&s.Schedule), t, "schedule", string(d.Schedule), oneOf(string(train.Cosine), string(train.Linear), string(train.Constant))).
 			about("how the rate falls after the warm-up, down to 0"),
+		option((*string)(&s.Optimizer), t, "optimizer", string(d.Optimizer), oneOf(string(train.AdamW), string(train.Muon))).
+			about("what turns gradients into steps: muon moves the matrices of the blocks by orthogonal steps, which takes fewer of them from random values, and the rest by adamw"),
 		option(&s.LayerDecay, t, "layer_decay", d.LayerDecay, share()).
 			about("factor of the rate from each block to the one before it"),
 		option(&s.Decay, t, "weight_decay", d.Decay, atLeast(0.0, 0.01)).

@@ -41,4 +41,9 @@ type Config struct {
 	NoHeader bool `toml:"no_header"`
 	// Regression says that the label is a number to predict. Default false.
 	Regression bool `toml:"regression"`
+
+	// Words adds to the training split of wordnet an example for every synset's
+	// own words ("dog, domestic dog"), with the label of its gloss. Default
+	// false.
+	Words bool `toml:"words"`
 }

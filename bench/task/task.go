@@ -83,7 +83,7 @@ type entry struct {
 
 // catalogue lists the tasks in the order in which they are shown.
 func catalogue() []entry {
-	list := []entry{{"fashion-mnist", openFashion}, {"wordnet", openWordNet}}
+	list := []entry{{"fashion-mnist", openFashion}, {wordNetName, openWordNet}}
 	for _, g := range glueTasks() {
 		list = append(list, entry{g.name, g.open})
 	}
@@ -134,6 +134,9 @@ func (t *Task) settle(name string, cfg Config) error {
 	}
 	if cfg.Regression && !t.Regression {
 		return errors.New("regression = true is for the task text alone")
+	}
+	if cfg.Words && name != wordNetName {
+		return errors.New("words = true is for the task wordnet alone")
 	}
 	if len(t.Metrics) == 0 {
 		t.Metrics = []string{metric.Accuracy}

@@ -14,6 +14,7 @@ import (
 )
 
 const (
+	wordNetName   = "wordnet"
 	wordNetFile   = "/usr/share/wordnet/data.noun"
 	wordNetRemedy = "install the Debian package wordnet-base, or set path to data.noun of WordNet 3 (https://wordnet.princeton.edu)"
 	nounFirst     = 3 // the lexicographer files of nouns are 03 to 28
@@ -45,15 +46,15 @@ func openWordNet(cfg Config) (*Task, error) {
 				return nil, orMissing(err, "WordNet", path, wordNetRemedy)
 			}
 			defer f.Close()
-			examples, err := parseWordNet(f, path, split)
+			examples, err := parseWordNet(f, path, split, cfg.Words && split == Train)
 			return memory(examples), err
 		},
 	}, nil
 }
 
-// parseWordNet reads the synsets of one split. The lines of the licence begin
-// with a blank.
-func parseWordNet(r io.Reader, path, split string) ([]Example, error) {
+// parseWordNet reads the synsets of one split; with words each of them is a
+// second example of its own. The lines of the licence begin with a blank.
+func parseWordNet(r io.Reader, path, split string, words bool) ([]Example, error) {
 	var out []Example
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, lineLimit)
@@ -79,14 +80,37 @@ func parseWordNet(r io.Reader, path, split string) ([]Example, error) {
 		if !ok {
 			return nil, bad("no gloss")
 		}
-		if wordNetSplit(fields[0]) == split {
-			out = append(out, Example{Text: strings.TrimSpace(gloss), Label: category - nounFirst})
+		if wordNetSplit(fields[0]) != split {
+			continue
+		}
+		out = append(out, Example{Text: strings.TrimSpace(gloss), Label: category - nounFirst})
+		if words {
+			list, ok := synsetWords(fields[3])
+			if !ok {
+				return nil, bad("no list of words")
+			}
+			out = append(out, Example{Text: list, Label: category - nounFirst})
 		}
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("%s: line %d: %w", path, n+1, err)
 	}
 	return out, nil
+}
+
+// synsetWords is the words of a synset, from what stands behind its type: their
+// number in hexadecimal, and each of them with a number of its own.
+func synsetWords(rest string) (list string, ok bool) {
+	fields := strings.Split(rest, " ")
+	n, err := strconv.ParseUint(fields[0], 16, 8)
+	if err != nil || n == 0 || len(fields) < 1+2*int(n) {
+		return "", false
+	}
+	var words []string
+	for i := range int(n) {
+		words = append(words, strings.ReplaceAll(fields[1+2*i], "_", " "))
+	}
+	return strings.Join(words, ", "), true
 }
 
 // wordNetSplit is the split of a synset.

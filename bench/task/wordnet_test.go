@@ -1,6 +1,9 @@
 package task
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 const synsets4 = "  1 This is the licence.\n" +
 	"00001740 03 n 01 entity 0 000 | that which is perceived; \"a b\"  \n" + // dev
@@ -47,4 +50,34 @@ func TestWordNet(t *testing.T) {
 	}
 	_, err := open(t, Config{Name: "wordnet", Path: "/nowhere"}).Load(Train)
 	wantError(t, err, "WordNet is not at /nowhere", "install the Debian package wordnet-base")
+}
+
+// TestWordNetWords adds each synset's own words to the training split alone.
+func TestWordNetWords(t *testing.T) {
+	path := writeFiles(t, map[string]string{"data.noun": synsets4 +
+		"00006024 05 n 02 dog 0 domestic_dog 0 001 @ 00001740 n 0000 | a pet  \n"})
+	with := open(t, Config{Name: "wordnet", Path: path, Words: true})
+	var texts []string
+	d, err := with.Load(Train)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ex := range all(t, d) {
+		texts = append(texts, ex.Text+" "+with.Labels[ex.Label])
+	}
+	want := []string{"an entity | with a bar noun.Tops", "physical entity noun.Tops", "the day in 2001 noun.time", "9/11 noun.time",
+		"a pet noun.animal", "dog, domestic dog noun.animal"}
+	if !slices.Equal(texts, want) {
+		t.Errorf("texts %q", texts)
+	}
+	if d, err := with.Load(Dev); err != nil || d.Len() != 1 {
+		t.Errorf("dev has more than its gloss (%v)", err)
+	}
+	for _, line := range []string{"00001930 03 n zz x 0 000 | y", "00001930 03 n 05 x 0 | y", "00001930 03 n | y", "00001930 03 n 00 000 | y"} {
+		path := writeFiles(t, map[string]string{"data.noun": line + "\n"}) + "/data.noun"
+		_, err := open(t, Config{Name: "wordnet", Path: path, Words: true}).Load(Train)
+		wantError(t, err, path+": line 1: no list of words")
+	}
+	_, err = Open(Config{Name: "fashion-mnist", Words: true})
+	wantError(t, err, "words = true is for the task wordnet alone")
 }

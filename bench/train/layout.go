@@ -34,6 +34,7 @@ type slot struct {
 type group struct {
 	factor float64 // of the learning rate
 	decays bool
+	muon   bool // by its own rule, see Trainer.muon
 }
 
 // piece is a stretch of the vector, of one group.
@@ -58,11 +59,12 @@ func newLayout(s *Settings, layers int, params []*model.Param) *layout {
 		for _, d := range p.Shape {
 			n *= d
 		}
-		g := group{factor: math.Pow(s.LayerDecay, float64(depth(p.Name, layers))), decays: decays(p)}
+		g := group{factor: math.Pow(s.LayerDecay, float64(depth(p.Name, layers))), decays: decays(p),
+			muon: s.Optimizer == Muon && len(p.Shape) == 2 && strings.Contains(p.Name, blockMark)}
 		l.slots = append(l.slots, slot{name: p.Name, shape: p.Shape, len: n, group: g})
 	}
 	slices.SortStableFunc(l.slots, func(a, b slot) int {
-		return cmp.Or(cmp.Compare(a.factor, b.factor), compareBool(a.decays, b.decays), strings.Compare(a.name, b.name))
+		return cmp.Or(cmp.Compare(a.factor, b.factor), compareBool(a.decays, b.decays), compareBool(a.muon, b.muon), strings.Compare(a.name, b.name))
 	})
 	for i := range l.slots {
 		s := &l.slots[i]
@@ -74,6 +76,7 @@ func newLayout(s *Settings, layers int, params []*model.Param) *layout {
 	return l
 }
 
+// compareBool orders true before false.
 func compareBool(a, b bool) int {
 	switch {
 	case a == b:
@@ -101,11 +104,14 @@ func (l *layout) extend(from, to int, g group) {
 // what LayerNorm has.
 func decays(p *model.Param) bool { return len(p.Shape) > 1 }
 
+// blockMark stands before the number of a block in the names of its parameters.
+const blockMark = ".layer."
+
 // depth is how many steps of layer-wise decay a parameter of a transformer is
 // away from the head: 0 for the head, 1 for the last block, layers+1 for the
 // embeddings.
 func depth(name string, layers int) int {
-	if _, rest, ok := strings.Cut(name, ".layer."); ok {
+	if _, rest, ok := strings.Cut(name, blockMark); ok {
 		var block int
 		if _, err := fmt.Sscanf(rest, "%d.", &block); err == nil {
 			return layers - block

@@ -110,12 +110,12 @@ func (t *Trainer) preparePictures(p *micro, list []task.Encoded, b *batch, m, fr
 	}
 }
 
-// dropPatches leaves every picture some of its patches, drawn at random.
+// dropPatches leaves every picture some of its patches.
 func (t *Trainer) dropPatches(p *micro, rng *rand.Rand) {
 	c := t.start.Config
 	patches := (c.ImageHeight / c.Patch) * (c.ImageWidth / c.Patch)
 	special := c.Tokens() - patches
-	p.kept = keepPatches(nil, p.examples, special, patches, t.s.Tokens, rng)
+	p.kept = t.pictures.keepPatches(p.in.Pixels, p.examples, special, c.Patch, t.s.Tokens, rng)
 	lengths := make([]int, p.examples)
 	for i := range lengths {
 		lengths[i] = special + t.s.Tokens

@@ -49,21 +49,46 @@ func mixAll(pixels []float32, targets []float64, n int, a float64, rng *rand.Ran
 	}
 }
 
-// keepPatches says which rows of a packed batch of n pictures are kept where
-// each of them loses all but keep of its patches, drawn at random: the special
-// tokens, of which there are the given number before the patches, and the kept
-// ones in order.
-func keepPatches(rows []int32, n, special, patches, keep int, rng *rand.Rand) []int32 {
+// keepPatches says which rows of a packed batch of pictures are kept where each
+// of them loses all but keep of its patches: the special tokens before the
+// patches, and of these some drawn at random, in order. Blank ones, of one colour
+// all over, are left out first.
+func (p *pictures) keepPatches(pixels []float32, n, special, patch, keep int, rng *rand.Rand) []int32 {
+	across := p.width / patch
+	patches := across * (p.height / patch)
+	size := p.channels * p.height * p.width
+	var rows []int32
 	for i := range n {
 		first := int32(i * (special + patches))
 		for t := range special {
 			rows = append(rows, first+int32(t))
 		}
-		chosen := rng.Perm(patches)[:keep]
+		chosen := rng.Perm(patches)
+		image := pixels[i*size : (i+1)*size]
+		blank := make([]bool, patches)
+		for at := range blank {
+			blank[at] = p.blank(image, at/across*patch, at%across*patch, patch)
+		}
+		slices.SortStableFunc(chosen, func(a, b int) int { return compareBool(!blank[a], !blank[b]) })
+		chosen = chosen[:keep]
 		slices.Sort(chosen)
-		for _, patch := range chosen {
-			rows = append(rows, first+int32(special+patch))
+		for _, at := range chosen {
+			rows = append(rows, first+int32(special+at))
 		}
 	}
 	return rows
+}
+
+// blank says whether the patch whose upper left corner is y, x has one value in
+// every channel.
+func (p *pictures) blank(image []float32, y, x, patch int) bool {
+	for ch := range p.channels {
+		plane := image[ch*p.height*p.width:]
+		for i := range patch * patch {
+			if plane[(y+i/patch)*p.width+x+i%patch] != plane[y*p.width+x] {
+				return false
+			}
+		}
+	}
+	return true
 }

@@ -15,6 +15,15 @@ const (
 	Constant Schedule = "constant"
 )
 
+// Optimizer is what turns gradients into steps.
+type Optimizer string
+
+// The optimizers.
+const (
+	AdamW Optimizer = "adamw" // kernels.AdamWStep
+	Muon  Optimizer = "muon"  // for the matrices of the blocks, AdamW for the rest; see Trainer.muon
+)
+
 // Settings say how a model is trained. Zero switches off whatever can be.
 type Settings struct {
 	Epochs float64 // passes over the data
@@ -26,6 +35,7 @@ type Settings struct {
 	Schedule   Schedule // how it falls then
 	LayerDecay float64  // factor of the rate from each block to the one before it; 1: none
 
+	Optimizer         Optimizer
 	Decay             float64 // of weights; biases and LayerNorm have none
 	Beta1, Beta2, Eps float64 // of AdamW
 	Clip              float64 // largest norm of a step's gradient
@@ -50,7 +60,7 @@ func DefaultSettings() Settings {
 	return Settings{
 		Epochs: 3, Batch: 32, Seed: 1,
 		Rate: 5e-5, Warmup: 0.1, Schedule: Linear, LayerDecay: 1,
-		Decay: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Clip: 1,
+		Optimizer: AdamW, Decay: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Clip: 1,
 		Temperature: 2, Full: 0.25, Lanes: 4,
 	}
 }

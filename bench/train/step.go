@@ -113,6 +113,9 @@ func (t *Trainer) update(point Point, used int) error {
 	if t.s.Clip > 0 && point.Norm > t.s.Clip {
 		clip = t.s.Clip / point.Norm
 	}
+	if err := t.orthogonal(point, clip); err != nil {
+		return err
+	}
 	keep := t.keeps(point.Step)
 	return v.dev.Each(context.Background(), len(v.layout.pieces), func(ops kernels.Ops, i int) error {
 		p := &v.layout.pieces[i]
@@ -120,14 +123,14 @@ func (t *Trainer) update(point Point, used int) error {
 		if p.decays {
 			adam.Decay = t.s.Decay
 		}
-		w, m, n := p.cut(v.params), p.cut(v.first), p.cut(v.second)
-		ops.(kernels.Backward).AdamW(w, m, n, p.cut(v.gradient[0]), adam)
-		v.round(ops, w)
-		v.round(ops, m)
-		v.round(ops, n)
+		back, w := ops.(kernels.Backward), p.cut(v.params)
+		if !p.muon {
+			m, n := p.cut(v.first), p.cut(v.second)
+			back.AdamW(w, m, n, p.cut(v.gradient[0]), adam)
+			v.round(ops, w, m, n)
+		}
 		if v.average != nil {
 			a := p.cut(v.average)
-			back := ops.(kernels.Backward)
 			ops.Copy(a, ops.Add(back.Scale(a, keep), back.Scale(w, 1-keep)))
 			v.round(ops, a)
 		}

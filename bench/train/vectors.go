@@ -107,12 +107,14 @@ func keepsMore(ops kernels.Ops) bool {
 	return float64(float32(thirds[0])) != thirds[0]
 }
 
-// round makes a piece of a vector what a float32 holds of it.
-func (v *vectors) round(ops kernels.Ops, t *kernels.Tensor) {
+// round makes parts of vectors what float32 holds of them.
+func (v *vectors) round(ops kernels.Ops, list ...*kernels.Tensor) {
 	if !v.rounds {
 		return
 	}
-	ops.Copy(t, ops.Upload(t.Rows, t.Cols, download(ops, t)))
+	for _, t := range list {
+		ops.Copy(t, ops.Upload(t.Rows, t.Cols, download(ops, t)))
+	}
 }
 
 func download(ops kernels.Ops, t *kernels.Tensor) []float32 {
