@@ -90,6 +90,20 @@ func TestRoundingSpendsWhatItSaves(t *testing.T) {
 	if kept := got.Kept(); !slices.Equal(kept, []int{4, 4}) {
 		t.Errorf("keeps %v, want 4 and 4", kept)
 	}
+	// Of two that could give, the one whose units score less.
+	three := append(sites, model.Site{Layer: 2, Kind: model.Neurons, Units: 4})
+	costs3 := Costs{Unit: []int64{1, 1, 1}, units: []int{8, 8, 4}}
+	full := Mask{slices.Repeat([]bool{true}, 8), slices.Repeat([]bool{true}, 8), {true, false, false, false}}
+	for cheap, want := range [][]int{{4, 8, 4}, {8, 4, 4}} {
+		values := [][]float64{slices.Repeat([]float64{5}, 8), slices.Repeat([]float64{5}, 8), {9, 9, 9, 9}}
+		values[cheap] = slices.Repeat([]float64{4}, 8)
+		if got, err = RoundNeurons(three, values, full, 4, costs3, Budget{Keep: 17.0 / 20, MinNeurons: 1}); err != nil {
+			t.Fatal(err)
+		}
+		if kept := got.Kept(); !slices.Equal(kept, want) {
+			t.Errorf("keeps %v, want %v", kept, want)
+		}
+	}
 	if _, err := RoundNeurons(sites, scores, mask, 0, costs, Budget{Keep: 1}); err == nil {
 		t.Error("a multiple of 0 is accepted")
 	}
