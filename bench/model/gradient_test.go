@@ -147,9 +147,6 @@ func pullLoss(t *testing.T, d kernels.Device, m model.Model, in *model.Input, la
 			}
 			return sums[w.Name]
 		}
-		for _, w := range m.Weights() {
-			pull.Weights(w) // before Pull, whose tensors go when it ends
-		}
 		tape.Pull(pull)
 		got.loss = download(ops, loss)
 		got.parameters = map[string][]float64{}

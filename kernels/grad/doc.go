@@ -16,7 +16,7 @@
 // constant, unless a Pull asks for its gradient. That includes views:
 // Tensor.Slice makes a tensor with an address of its own, so nothing flows
 // through it to the tensor that it is a view of; Gather takes rows so that
-// gradients pass.
+// gradients pass. What lies at an address must stay the same tensor until Reset.
 //
 // Ops that change an argument (GramAdd and the losses, which add to dst, and
 // Copy) make a new value with the old address: dst_new = dst_old + f, where dst

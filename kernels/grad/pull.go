@@ -33,7 +33,8 @@ type Pull struct {
 
 	// Weights names the accumulator of w's gradient, of its shape [Rows, Cols],
 	// which is added to; nil for a weight whose gradient is not wanted. A nil
-	// func wants none.
+	// func wants none. It is called for every use of a weight before anything
+	// else happens, so it may make what it returns.
 	Weights func(w *kernels.Weight) *kernels.Tensor
 }
 
