@@ -51,9 +51,9 @@ func nanCalls() []nanCall {
 		{"LayerNormBackward", func(ops kernels.Ops, x *kernels.Tensor) *kernels.Tensor {
 			one := ones(6, 17).on(ops)
 			return stacked(ops,
-				derivatives(ops).LayerNormBackward(one, x, nil, gamma, 1e-5),
-				derivatives(ops).LayerNormBackward(one, ops.Activate(x, kernels.ReLU), x, gamma, 1e-5),
-				derivatives(ops).LayerNormBackward(x, one, one, gamma, 1e-5))
+				derivatives(ops).LayerNormBackward(one, x, nil, gamma, 1),
+				derivatives(ops).LayerNormBackward(one, ops.Activate(x, kernels.ReLU), x, gamma, 1),
+				derivatives(ops).LayerNormBackward(x, one, one, gamma, 1))
 		}},
 		{"SoftmaxBackward", func(ops kernels.Ops, x *kernels.Tensor) *kernels.Tensor {
 			p := ones(6, 17).on(ops)
@@ -116,8 +116,8 @@ func nanSums() []nanCall {
 		{"LayerNormWeights", func(ops kernels.Ops, x *kernels.Tensor) *kernels.Tensor {
 			dgamma, dbeta := ones(1, 17).fresh(ops), ones(1, 17).fresh(ops)
 			more := ones(1, 17).fresh(ops)
-			derivatives(ops).LayerNormWeights(dgamma, dbeta, x, ops.Repeat(more, 6), nil, 1e-5)
-			derivatives(ops).LayerNormWeights(more, nil, ones(6, 17).on(ops), x, nil, 1e-5)
+			derivatives(ops).LayerNormWeights(dgamma, dbeta, x, ops.Repeat(more, 6), nil, 1)
+			derivatives(ops).LayerNormWeights(more, nil, ones(6, 17).on(ops), x, nil, 1)
 			return stacked(ops, dgamma, dbeta, more)
 		}},
 		{"SquaredNorm", func(ops kernels.Ops, x *kernels.Tensor) *kernels.Tensor {
