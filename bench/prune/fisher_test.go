@@ -125,6 +125,35 @@ func TestMaskGradientsDoNotDependOnWorkers(t *testing.T) {
 	}
 }
 
+// In float32 a gradient is as exact as it is large beside the largest.
+func TestProcessorDifferentiatesLikeTheReference(t *testing.T) {
+	for _, name := range []string{"bert-odd", "bert-regression", "vit-basic"} {
+		m := open(t, name)
+		ins := batches(t, m, name, 40)
+		var all []*prune.Gradients
+		for _, d := range []kernels.Device{device(t, 2), processor(t, 1), processor(t, 2)} {
+			g, err := prune.MaskGradients(context.Background(), d, m, ins, goals(m, ins), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, g)
+		}
+		largest, worst := 0.0, 0.0
+		for i, want := range all[0].Values {
+			largest = max(largest, math.Abs(float64(want)))
+			if d := math.Abs(float64(all[1].Values[i] - want)); !(d <= worst) {
+				worst = d
+			}
+			if all[1].Values[i] != all[2].Values[i] {
+				t.Fatalf("%s: gradient %d of 1 and 2 workers differs", name, i)
+			}
+		}
+		if !(worst <= 1e-5*largest) {
+			t.Errorf("%s: a gradient is wrong by %g, the largest is %g", name, worst, largest)
+		}
+	}
+}
+
 func TestWrongTargetsAreRefused(t *testing.T) {
 	for name, wrong := range map[string][]float64{"bert-basic": {-1, 3, 0.5, math.NaN()}, "bert-regression": {math.NaN(), math.Inf(1)}} {
 		m, d := open(t, name), device(t, 1)
