@@ -1,6 +1,7 @@
 package prune
 
 import (
+	"cmp"
 	"slices"
 
 	"gonum.org/v1/gonum/blas"
@@ -61,12 +62,17 @@ func (g *Gradients) block(s int) blas64.General {
 type exchange struct {
 	keep    []bool
 	fisher  blas64.General
+	own     []float64 // diagonal of fisher
 	removed []int     // units
 	pull    []float64 // F m, by unit
 }
 
 func newExchange(keep []bool, fisher blas64.General) *exchange {
-	return &exchange{keep: keep, fisher: fisher, removed: dropped(keep), pull: make([]float64, len(keep))}
+	e := &exchange{keep: keep, fisher: fisher, removed: dropped(keep), pull: make([]float64, len(keep))}
+	for u := range keep {
+		e.own = append(e.own, e.row(u)[u])
+	}
+	return e
 }
 
 func (e *exchange) row(u int) []float64 { return e.fisher.Data[u*e.fisher.Stride:][:e.fisher.Cols] }
@@ -78,15 +84,7 @@ func (e *exchange) pass() (changed bool) {
 		e.add(r, 1)
 	}
 	candidates := kept(e.keep)
-	slices.SortStableFunc(candidates, func(a, b int) int {
-		switch fa, fb := e.row(a)[a], e.row(b)[b]; {
-		case fa < fb:
-			return -1
-		case fa > fb:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(candidates, func(a, b int) int { return cmp.Compare(e.own[a], e.own[b]) })
 	for _, u := range candidates {
 		changed = e.try(u) || changed
 	}
@@ -103,7 +101,7 @@ func (e *exchange) try(u int) bool {
 	row := e.row(u)
 	best, at := 0.0, -1
 	for i, r := range e.removed {
-		if change := row[u] + e.row(r)[r] + 2*(e.pull[u]-e.pull[r]-row[r]); change < best {
+		if change := e.own[u] + e.own[r] + 2*(e.pull[u]-e.pull[r]-row[r]); change < best {
 			best, at = change, i
 		}
 	}
