@@ -11,14 +11,20 @@ enum {
   MK = 256,  // keys of a tile, at most
 };
 
+// Rows of a matrix, and how far apart they are.
+typedef struct {
+  const float *at;
+  size_t ld;
+} matrix_rows;
+
 // What one head computes with, besides its arguments.
 typedef struct {
-  size_t ldk, ldv, ldc;  // distances of rows of keys, values and context
-  float *keys;           // (d, ldk), transposed
-  const float *values;   // (k, ldv), of which ldc columns may be read
-  float *scores;         // (MQ, MK)
-  float *context;        // (MQ, ldc)
-  float *top, *sum;      // (MQ): running maximum, and sum of e^(score - maximum)
+  size_t ldk, ldc;     // distances of rows of keys and context
+  float *keys;         // (d, ldk), transposed
+  matrix_rows values;  // (k, ldc)
+  float *scores;       // (MQ, MK)
+  float *context;      // (MQ, ldc)
+  float *top, *sum;    // (MQ): running maximum, and sum of e^(score - maximum)
 } attention_tiles;
 
 static size_t attention_scratch(size_t k_max, size_t head_size) {
@@ -33,6 +39,16 @@ static void copy_rows(float *dst, size_t ldd, const float *src, size_t C, size_t
   }
 }
 
+// near_rows is n rows of d columns as whole vectors: those of src, or a copy where they
+// are not, or where a first-level cache does not hold them as they lie.
+static matrix_rows near_rows(float *copy, size_t ldd, const float *src, size_t C, size_t n,
+                             size_t d) {
+  enum { FEW = 48, ALIKE = 512 };  // rows; columns after which rows compete for a place
+  if (n <= FEW && d % W == 0 && C % ALIKE != 0) return (matrix_rows){src, C};
+  copy_rows(copy, ldd, src, C, n, d);
+  return (matrix_rows){copy, ldd};
+}
+
 // transpose_rows is the transpose of n rows of d columns, vectors filled up with 0.
 static void transpose_rows(float *dst, size_t ldd, const float *src, size_t C, size_t n, size_t d) {
   vf block[W];
@@ -44,23 +60,18 @@ static void transpose_rows(float *dst, size_t ldd, const float *src, size_t C, s
   }
 }
 
-// attention_pack lays scratch out, transposes n rows of k and copies those of v
-// where they are many, or not whole vectors. Rows of k and v are C apart.
+// attention_pack lays scratch out, transposes n rows of k and brings those of v near.
+// Rows of k and v are C apart.
 static attention_tiles attention_pack(float *scratch, const float *k, const float *v, size_t C,
                                       size_t n, size_t d) {
-  enum { FEW = 48 };  // rows of v that a first-level cache holds although they are far apart
-  attention_tiles t = {.ldk = round_up(n, W), .ldv = C, .ldc = round_up(d, W), .values = v};
+  attention_tiles t = {.ldk = round_up(n, W), .ldc = round_up(d, W)};
   t.scores = scratch;
   t.context = t.scores + MQ * MK;
   t.top = t.context + MQ * t.ldc;
   t.sum = t.top + MQ;
   t.keys = t.sum + MQ;
   transpose_rows(t.keys, t.ldk, k, C, n, d);
-  if (n <= FEW && d % W == 0) return t;
-  float *values = t.keys + d * t.ldk;
-  copy_rows(values, t.ldc, v, C, n, d);
-  t.values = values;
-  t.ldv = t.ldc;
+  t.values = near_rows(t.keys + d * t.ldk, t.ldc, v, C, n, d);
   return t;
 }
 
@@ -136,7 +147,7 @@ static void attention_tile(const optin_cpu_attention *s, const attention_tiles *
                    h->bias ? h->bias + query * h->k_max + key : NULL,
                    h->key_bias ? h->key_bias + key : NULL);
     }
-    product(t->context, t->ldc, t->scores, MK, t->values + key * t->ldv, t->ldv, queries,
+    product(t->context, t->ldc, t->scores, MK, t->values.at + key * t->values.ld, t->values.ld, queries,
             t->ldc / W, n, key > 0 ? ADD : SET);
   }
   for (size_t i = 0; i < queries; i++) {

@@ -3,29 +3,56 @@
 //
 //   dv = P' dy,   S = scale P . (dP - sum of each row of P . dP),   dq = S k,   dk = S' q
 //
-// A tile is BQ queries and all keys that they see. Everything is copied to rows of
-// whole vectors, which lie in the second-level cache while a head is computed.
+// A tile is BQ queries and all keys that they see. What is read more than once lies in
+// the second-level cache while a head is computed.
 
-enum { BQ = 60 };  // queries of a tile: ten inner tiles of 6 rows
+enum { BQ = 48 };  // queries of a tile: eight inner tiles of 6 rows
 
 // What one head computes with, besides its arguments.
 typedef struct {
-  size_t ldk, ldc;             // distances of rows of scores, and of all others
-  float *keys_t, *values_t;    // (d, ldk), transposed
-  float *keys;                 // (k, ldc)
-  float *queries, *dy;         // (BQ, ldc)
-  float *weights, *slopes;     // (BQ, ldk): P; dP and then S
-  float *dq;                   // (BQ, ldc)
-  float *dkeys, *dvalues;      // (stack, k, ldc)
+  size_t ldk, ldc;           // distances of rows of scores, and of all other scratch
+  float *keys_t, *values_t;  // (d, ldk), transposed
+  matrix_rows keys;          // (k, ldc)
+  float *queries, *dy, *dq;  // (BQ, ldc)
+  float *weights, *slopes;   // (BQ, ldk): P; dP and then S
+  float *dk, *dv;            // (stack, k, ldc), where those of the result will not do
 } attention_slopes;
 
 // Rows of an odd number of vectors fall into all sets of a first-level cache.
-static size_t odd_vectors(size_t n) { return (n + W - 1) / W * W + ((n + W - 1) / W % 2 ? 0 : W); }
+static size_t odd_vectors(size_t n) { return round_up(n, W) + (round_up(n, W) / W % 2 ? 0 : W); }
 
 static size_t attention_backward_scratch(size_t k_max, size_t head_size, size_t stack) {
   const size_t ldk = odd_vectors(k_max), ldc = round_up(head_size, W);
-  const size_t keys = (1 + 2 * stack) * k_max * ldc;
-  return round_up(2 * head_size * ldk + keys + BQ * (3 * ldc + 2 * ldk), 16);
+  const size_t sums = head_size % W ? 2 * stack : 0;
+  return round_up(2 * head_size * ldk + (1 + sums) * k_max * ldc + BQ * (3 * ldc + 2 * ldk), 16);
+}
+
+// One head of one sequence: the forward's arguments, and where the first gradient of the
+// stack begins; from one to the next it is more_queries, or more_keys.
+typedef struct {
+  attention_head forward;
+  const float *dy;
+  float *dq, *dk, *dv;
+  size_t stack, more_queries, more_keys;
+} attention_head_backward;
+
+// attention_slopes_of lays scratch out and packs keys and values.
+static attention_slopes attention_slopes_of(float *scratch, const attention_head *h, size_t stack) {
+  attention_slopes t = {.ldk = odd_vectors(h->keys), .ldc = round_up(h->d, W)};
+  t.keys_t = scratch;
+  t.values_t = t.keys_t + h->d * t.ldk;
+  t.queries = t.values_t + h->d * t.ldk;
+  t.dy = t.queries + BQ * t.ldc;
+  t.dq = t.dy + BQ * t.ldc;
+  t.weights = t.dq + BQ * t.ldc;
+  t.slopes = t.weights + BQ * t.ldk;
+  float *keys = t.slopes + BQ * t.ldk;
+  t.dk = keys + h->keys * t.ldc;
+  t.dv = t.dk + stack * h->keys * t.ldc;
+  transpose_rows(t.keys_t, t.ldk, h->k, h->C, h->keys, h->d);
+  transpose_rows(t.values_t, t.ldk, h->v, h->C, h->keys, h->d);
+  t.keys = near_rows(keys, t.ldc, h->k, h->C, h->keys, h->d);
+  return t;
 }
 
 // put_rows copies the first d columns of n rows.
@@ -35,28 +62,12 @@ static void put_rows(float *dst, size_t C, const float *src, size_t lds, size_t 
   }
 }
 
-// attention_slopes_of lays scratch out.
-static attention_slopes attention_slopes_of(float *scratch, size_t keys, size_t d, size_t stack) {
-  attention_slopes t = {.ldk = odd_vectors(keys), .ldc = round_up(d, W)};
-  t.keys_t = scratch;
-  t.values_t = t.keys_t + d * t.ldk;
-  t.keys = t.values_t + d * t.ldk;
-  t.dkeys = t.keys + keys * t.ldc;
-  t.dvalues = t.dkeys + stack * keys * t.ldc;
-  t.queries = t.dvalues + stack * keys * t.ldc;
-  t.dy = t.queries + BQ * t.ldc;
-  t.dq = t.dy + BQ * t.ldc;
-  t.weights = t.dq + BQ * t.ldc;
-  t.slopes = t.weights + BQ * t.ldk;
-  return t;
-}
-
-// softmax_row turns n scores into weights, 0 up to width; all are 0 where every key is
-// hidden.
+// softmax_row turns n scores into weights, with 0 behind them up to width; all are 0
+// where every key is hidden.
 static void softmax_row(float *row, size_t n, size_t width, float scale, const float *bias,
                         const float *key_bias) {
-  const vf lowest = v_set(-INFINITY), zero = v_set(0.0f);
-  vf top = lowest, sum = zero;
+  const vf lowest = v_set(-INFINITY);
+  vf top = lowest, sum = v_set(0.0f);
   for (size_t j = 0; j < n; j += W) {
     vf x = v_mul(v_load(row + j), v_set(scale));
     if (bias) x = v_add(x, load(bias + j, n - j));
@@ -74,9 +85,8 @@ static void softmax_row(float *row, size_t n, size_t width, float scale, const f
   }
   const float all = v_sum(sum);
   const vf share = v_set(all == 0 ? 0.0f : 1.0f / all);
-  for (size_t j = 0; j < width; j += W) {
-    v_store(row + j, j < n ? v_mul(v_load(row + j), share) : zero);
-  }
+  for (size_t j = 0; j < n; j += W) v_store(row + j, v_mul(v_load(row + j), share));
+  for (size_t j = round_up(n, W); j < width; j += W) v_store(row + j, v_set(0.0f));
 }
 
 // slope_row makes S of dP.
@@ -90,64 +100,72 @@ static void slope_row(float *slopes, const float *weights, size_t width, float s
   }
 }
 
-// One head of one sequence: the forward's arguments, and where the first gradient of the
-// stack begins; from one to the next it is more_queries, or more_keys.
+// A tile: n queries from first on, which see so many keys.
 typedef struct {
-  attention_head forward;
-  const float *dy;
-  float *dq, *dk, *dv;
-  size_t stack, more_queries, more_keys;
-} attention_head_backward;
+  size_t first, n, keys;
+  matrix_rows queries;
+} attention_rows;
 
-// attention_weights computes the weights of n queries from first on.
+// attention_weights computes the tile's weights.
 static void attention_weights(const optin_cpu_attention *s, const attention_slopes *t,
-                              const attention_head *h, size_t first, size_t n, size_t keys) {
-  const size_t width = round_up(keys, W);
-  product(t->weights, t->ldk, t->queries, t->ldc, t->keys_t, t->ldk, n, width / W, h->d, SET);
-  for (size_t i = 0; i < n; i++) {
-    softmax_row(t->weights + i * t->ldk, seen(s, first + i, 0, keys), width, s->scale,
-                h->bias ? h->bias + (first + i) * h->k_max : NULL, h->key_bias);
+                              const attention_head *h, const attention_rows *r) {
+  const size_t width = round_up(r->keys, W);
+  product(t->weights, t->ldk, r->queries.at, r->queries.ld, t->keys_t, t->ldk, r->n, width / W,
+          h->d, SET);
+  for (size_t i = 0; i < r->n; i++) {
+    const size_t query = r->first + i;
+    softmax_row(t->weights + i * t->ldk, seen(s, query, 0, r->keys), width, s->scale,
+                h->bias ? h->bias + query * h->k_max : NULL, h->key_bias);
   }
 }
 
-static void attention_tile_backward(const optin_cpu_attention *s, const attention_slopes *t,
-                                    const attention_head_backward *b, size_t first, size_t n) {
-  const attention_head *h = &b->forward;
-  const size_t keys = seen(s, first + n - 1, 0, h->keys), width = round_up(keys, W);
-  const size_t across = t->ldc / W, at = first * h->C;
-  copy_rows(t->queries, t->ldc, h->q + at, h->C, n, h->d);
-  attention_weights(s, t, h, first, n, keys);
-  for (size_t part = 0; part < b->stack; part++) {
-    float *dkeys = t->dkeys + part * h->keys * t->ldc;
-    float *dvalues = t->dvalues + part * h->keys * t->ldc;
-    copy_rows(t->dy, t->ldc, b->dy + part * b->more_queries + at, h->C, n, h->d);
-    product(t->slopes, t->ldk, t->dy, t->ldc, t->values_t, t->ldk, n, width / W, h->d, SET);
-    for (size_t i = 0; i < n; i++) {
-      slope_row(t->slopes + i * t->ldk, t->weights + i * t->ldk, width, s->scale);
-    }
-    product_turned(dvalues, t->ldc, t->weights, t->ldk, t->dy, t->ldc, keys, across, n, ADD);
-    product_turned(dkeys, t->ldc, t->slopes, t->ldk, t->queries, t->ldc, keys, across, n, ADD);
-    product(t->dq, t->ldc, t->slopes, t->ldk, t->keys, t->ldc, n, across, keys, SET);
-    put_rows(b->dq + part * b->more_queries + at, h->C, t->dq, t->ldc, n, h->d);
+// add_turned adds a' b to the gradients to h's keys or values, whole vectors being those
+// of the result; the first tile sets them.
+static void add_turned(float *dst, size_t ld, const float *a, size_t lda, matrix_rows b,
+                       const attention_head *h, const attention_rows *r) {
+  const size_t across = round_up(h->d, W) / W;
+  product_turned(dst, ld, a, lda, b.at, b.ld, r->keys, across, r->n, r->first ? ADD : SET);
+  for (size_t i = r->keys; i < h->keys && r->first == 0; i++) {
+    memset(dst + i * ld, 0, across * W * sizeof *dst);  // seen by later tiles, if at all
   }
+}
+
+// attention_part takes one gradient of the stack through a tile.
+static void attention_part(const optin_cpu_attention *s, const attention_slopes *t,
+                           const attention_head_backward *b, const attention_rows *r, size_t part) {
+  const attention_head *h = &b->forward;
+  const size_t at = part * b->more_queries + r->first * h->C, width = round_up(r->keys, W);
+  const int direct = h->d % W == 0;
+  const matrix_rows dy = near_rows(t->dy, t->ldc, b->dy + at, h->C, r->n, h->d);
+  product(t->slopes, t->ldk, dy.at, dy.ld, t->values_t, t->ldk, r->n, width / W, h->d, SET);
+  for (size_t i = 0; i < r->n; i++) {
+    slope_row(t->slopes + i * t->ldk, t->weights + i * t->ldk, width, s->scale);
+  }
+  const size_t ld = direct ? h->C : t->ldc, own = part * h->keys * t->ldc;
+  float *dq = direct ? b->dq + at : t->dq;
+  float *dk = direct ? b->dk + part * b->more_keys : t->dk + own;
+  float *dv = direct ? b->dv + part * b->more_keys : t->dv + own;
+  add_turned(dv, ld, t->weights, t->ldk, dy, h, r);
+  add_turned(dk, ld, t->slopes, t->ldk, r->queries, h, r);
+  product(dq, ld, t->slopes, t->ldk, t->keys.at, t->keys.ld, r->n, t->ldc / W, r->keys, SET);
+  if (!direct) put_rows(b->dq + at, h->C, dq, ld, r->n, h->d);
 }
 
 static void attention_run_backward(const optin_cpu_attention *s, const attention_head_backward *b,
                                    float *scratch) {
   const attention_head *h = &b->forward;
-  const attention_slopes t = attention_slopes_of(scratch, h->keys, h->d, b->stack);
-  const size_t size = h->keys * t.ldc;
-  transpose_rows(t.keys_t, t.ldk, h->k, h->C, h->keys, h->d);
-  transpose_rows(t.values_t, t.ldk, h->v, h->C, h->keys, h->d);
-  copy_rows(t.keys, t.ldc, h->k, h->C, h->keys, h->d);
-  memset(t.dkeys, 0, b->stack * size * sizeof *t.dkeys);
-  memset(t.dvalues, 0, b->stack * size * sizeof *t.dvalues);
+  const attention_slopes t = attention_slopes_of(scratch, h, b->stack);
   for (size_t i = 0; i < h->queries; i += BQ) {
-    attention_tile_backward(s, &t, b, i, h->queries - i < BQ ? h->queries - i : BQ);
+    attention_rows r = {.first = i, .n = h->queries - i < BQ ? h->queries - i : BQ};
+    r.keys = seen(s, i + r.n - 1, 0, h->keys);
+    r.queries = near_rows(t.queries, t.ldc, h->q + i * h->C, h->C, r.n, h->d);
+    attention_weights(s, &t, h, &r);
+    for (size_t part = 0; part < b->stack; part++) attention_part(s, &t, b, &r, part);
   }
-  for (size_t part = 0; part < b->stack; part++) {
-    put_rows(b->dk + part * b->more_keys, h->C, t.dkeys + part * size, t.ldc, h->keys, h->d);
-    put_rows(b->dv + part * b->more_keys, h->C, t.dvalues + part * size, t.ldc, h->keys, h->d);
+  for (size_t part = 0; part < b->stack && h->d % W; part++) {
+    const size_t own = part * h->keys * t.ldc;
+    put_rows(b->dk + part * b->more_keys, h->C, t.dk + own, t.ldc, h->keys, h->d);
+    put_rows(b->dv + part * b->more_keys, h->C, t.dv + own, t.ldc, h->keys, h->d);
   }
 }
 

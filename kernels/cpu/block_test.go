@@ -38,6 +38,32 @@ func randomBlock(width, heads, hidden int) *block {
 	}
 }
 
+// weights are all parameters of the block.
+func (b *block) weights() []*kernels.Weight {
+	all := []*kernels.Weight{b.gamma1, b.beta1, b.gamma2, b.beta2}
+	for _, l := range []layer{b.query, b.key, b.value, b.out, b.up, b.down} {
+		all = append(all, l.weight, l.bias)
+	}
+	return all
+}
+
+// alive is the block with weights that live in tensors of o.
+func (b *block) alive(o kernels.Ops) *block {
+	live := *b
+	vectors := []**kernels.Weight{&live.gamma1, &live.beta1, &live.gamma2, &live.beta2}
+	for _, l := range []*layer{&live.query, &live.key, &live.value, &live.out, &live.up, &live.down} {
+		vectors = append(vectors, &l.weight, &l.bias)
+	}
+	for _, w := range vectors {
+		values, err := (*w).Values()
+		if err != nil {
+			panic(err)
+		}
+		*w = kernels.LiveWeight((*w).Name, o.Upload((*w).Rows, (*w).Cols, values))
+	}
+	return &live
+}
+
 func (l layer) of(o kernels.Ops, x *kernels.Tensor, act kernels.Activation) *kernels.Tensor {
 	return o.Linear(x, l.weight, kernels.Epilogue{Bias: l.bias, Act: act})
 }

@@ -15,7 +15,11 @@ static inline void store(float *p, vf x, size_t left) {
 // load_transposed sets t[i] to column i of the n x m corner of src, whose rows
 // are C apart; n, m <= W. The rest is 0.
 static inline void load_transposed(vf t[W], const float *src, size_t C, size_t n, size_t m) {
-  for (size_t i = 0; i < W; i++) t[i] = i < n ? load(src + i * C, m) : v_set(0.0f);
+  if (n == W && m >= W) {
+    for (size_t i = 0; i < W; i++) t[i] = v_load(src + i * C);
+  } else {
+    for (size_t i = 0; i < W; i++) t[i] = i < n ? load(src + i * C, m) : v_set(0.0f);
+  }
   v_transpose(t);
 }
 

@@ -4,7 +4,6 @@
 // What centers and scales a row of s: z = (s - mean) scale + offset.
 typedef struct {
   vf mean, scale, offset;
-  double inverse;  // of the standard deviation
 } row_moments;
 
 static row_moments moments(const float *s, double eps, size_t C) {
@@ -22,9 +21,9 @@ static row_moments moments(const float *s, double eps, size_t C) {
   }
   const double shift = d_sum(rest) / (double)C;
   const double variance = d_sum(sum) / (double)C - shift * shift;
-  m.inverse = 1.0 / sqrt(variance + eps);
-  m.scale = v_set((float)m.inverse);
-  m.offset = v_set((float)(-shift * m.inverse));
+  const double inverse = 1.0 / sqrt(variance + eps);
+  m.scale = v_set((float)inverse);
+  m.offset = v_set((float)(-shift * inverse));
   return m;
 }
 

@@ -1,37 +1,45 @@
 // Gradients of the kernels that take sums over a row: these are again in double
 // precision. Rows of the forward's arguments repeat under a stack of gradients.
 
-// center_row writes (s - mean s)/sqrt(var s + eps) for s = x + residual (NULL: none) to
-// dst and returns the divisor's inverse.
-static double center_row(float *dst, const float *x, const float *residual, double eps, size_t C) {
-  const float *s = x;
+// A row s = x + residual, of which z = (s - mean s)/sqrt(var s + eps) is made.
+typedef struct {
+  const float *at;
+  row_moments m;
+} centered_row;
+
+// center_row takes row r of x and residual (NULL: none); sum is scratch.
+static centered_row center_row(float *sum, const float *x, const float *residual, double eps,
+                               size_t r, size_t C) {
+  centered_row s = {.at = x + r * C};
   if (residual) {
-    add_row(dst, x, residual, C);
-    s = dst;
+    add_row(sum, s.at, residual + r * C, C);
+    s.at = sum;
   }
-  const row_moments m = moments(s, eps, C);
-  for (size_t c = 0; c < C; c += W) {
-    store(dst + c, v_fma(v_sub(load(s + c, C - c), m.mean), m.scale, m.offset), C - c);
-  }
-  return m.inverse;
+  s.m = moments(s.at, eps, C);
+  return s;
 }
 
-// dst = inverse (g - mean g - z mean(g z)), g = dy gamma
-static void layernorm_row_backward(float *dst, const float *dy, const float *z, const float *gamma,
-                                   double inverse, size_t C) {
+static inline vf load_centered(const centered_row *s, size_t c, size_t left) {
+  return v_fma(v_sub(load(s->at + c, left), s->m.mean), s->m.scale, s->m.offset);
+}
+
+// dst = (g - mean g - z mean(g z)) / sqrt(var s + eps), g = dy gamma
+static void layernorm_row_backward(float *dst, const float *dy, const centered_row *s,
+                                   const float *gamma, size_t C) {
   vd sum = d_zero(), along = d_zero();
   for (size_t c = 0; c < C; c += W) {
-    const vf g = v_mul(load(dy + c, C - c), load(gamma + c, C - c));
+    const size_t left = C - c;
+    const vf g = v_mul(load(dy + c, left), load(gamma + c, left));
     sum = d_add(sum, g);
-    along = d_fma(g, load(z + c, C - c), along);
-    store(dst + c, g, C - c);
+    along = d_fma(g, load_centered(s, c, left), along);
   }
-  const vf scale = v_set((float)inverse);
   const vf mean = v_set((float)(d_sum(sum) / (double)C));
   const vf slope = v_set((float)(d_sum(along) / (double)C));
   for (size_t c = 0; c < C; c += W) {
-    const vf g = v_sub(load(dst + c, C - c), mean);
-    store(dst + c, v_mul(scale, v_fnma(load(z + c, C - c), slope, g)), C - c);
+    const size_t left = C - c;
+    const vf g = v_mul(load(dy + c, left), load(gamma + c, left));
+    const vf rest = v_fnma(load_centered(s, c, left), slope, v_sub(g, mean));
+    store(dst + c, v_mul(s->m.scale, rest), left);
   }
 }
 
@@ -39,27 +47,29 @@ static void layernorm_backward_f32(float *dst, const float *dy, const float *src
                                    const float *residual, const float *gamma, double eps,
                                    size_t stack, size_t rows, size_t C, float *scratch) {
   for (size_t r = 0; r < rows; r++) {
-    const float *second = residual ? residual + r * C : NULL;
-    const double inverse = center_row(scratch, src + r * C, second, eps, C);
+    const centered_row s = center_row(scratch, src, residual, eps, r, C);
     for (size_t at = r; at < stack * rows; at += rows) {
-      layernorm_row_backward(dst + at * C, dy + at * C, scratch, gamma, inverse, C);
+      layernorm_row_backward(dst + at * C, dy + at * C, &s, gamma, C);
     }
+  }
+}
+
+// dgamma += dy z
+static void add_row_gamma(float *dgamma, const float *dy, const centered_row *s, size_t C) {
+  for (size_t c = 0; c < C; c += W) {
+    const size_t left = C - c;
+    const vf z = load_centered(s, c, left);
+    store(dgamma + c, v_fma(load(dy + c, left), z, load(dgamma + c, left)), left);
   }
 }
 
 static void layernorm_weights_f32(float *dgamma, float *dbeta, const float *dy, const float *src,
                                   const float *residual, double eps, size_t stack, size_t rows,
                                   size_t C, float *scratch) {
-  for (size_t r = 0; r < rows; r++) {
-    if (dgamma) center_row(scratch, src + r * C, residual ? residual + r * C : NULL, eps, C);
-    for (size_t at = r; at < stack * rows; at += rows) {
-      const float *row = dy + at * C;
-      if (dbeta) add_row(dbeta, dbeta, row, C);
-      for (size_t c = 0; dgamma && c < C; c += W) {
-        const vf sum = v_fma(load(row + c, C - c), load(scratch + c, C - c), load(dgamma + c, C - c));
-        store(dgamma + c, sum, C - c);
-      }
-    }
+  if (dbeta) sum_rows_f32(dbeta, dy, stack * rows, 1, C);
+  for (size_t r = 0; dgamma && r < rows; r++) {
+    const centered_row s = center_row(scratch, src, residual, eps, r, C);
+    for (size_t at = r; at < stack * rows; at += rows) add_row_gamma(dgamma, dy + at * C, &s, C);
   }
 }
 
