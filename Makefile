@@ -1,7 +1,7 @@
 # Bare `make` prints the targets below, from their ## comments.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run setup build cuda test bench golden lint fmt fuzz sanitize clean
+.PHONY: help run experiments setup build cuda test bench golden lint fmt fuzz sanitize clean
 
 REVISION := $(shell git rev-parse -q --verify HEAD 2>/dev/null || echo unknown)
 DIRTY    := $(shell git diff --quiet HEAD -- 2>/dev/null || echo -dirty)
@@ -16,10 +16,13 @@ FUZZTIME   ?= 20s
 
 help: ## print this list
 	@echo 'usage: make TARGET'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: setup build ## install, build, and run the quickstart (EXPERIMENT=file.toml for another)
 	./bin/optin run $(EXPERIMENT)
+
+experiments: setup build ## run every experiment: ablations, recovery, GLUE (hours; GLUE=folder, MINILM=folder)
+	GLUE='$(GLUE)' MINILM='$(MINILM)' scripts/experiments
 
 setup: ## install what is missing (Debian 12 or later; elsewhere says what to install)
 	@scripts/setup
