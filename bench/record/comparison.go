@@ -2,11 +2,14 @@ package record
 
 import "strings"
 
+// Dense is what the dense model is called in a comparison.
+const Dense = "dense"
+
 // Comparison sets a run against another one on the same examples: the
 // difference of a metric, and the interval that holds the true difference with
 // a confidence of 95 %, by resampling examples (pairs of predictions).
 type Comparison struct {
-	Against    string  `json:"against"`    // [Run.Way] of the other run, whose model, keep and seed are this run's
+	Against    string  `json:"against"`    // [Run.Way] of the other run, whose model, keep and seed are this run's; or Dense
 	Metric     string  `json:"metric"`     // name of the metric
 	Difference float64 `json:"difference"` // of this run less the other: above 0, this run is better
 	Low        float64 `json:"low"`        // lower end of the interval

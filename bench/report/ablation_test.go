@@ -92,6 +92,17 @@ func TestLabels(t *testing.T) {
 	}
 }
 
+// TestWhole: of a model that was not pruned there is nothing to draw.
+func TestWhole(t *testing.T) {
+	rec := exampleRecord()
+	for i := range rec.Runs {
+		rec.Runs[i].Keep = 1
+	}
+	if list, err := pictures(rec); err != nil || len(list) > 0 {
+		t.Errorf("%d pictures, %v", len(list), err)
+	}
+}
+
 // TestManyWays puts more ways than can stand side by side into rows, and a plot
 // for each rebuild.
 func TestManyWays(t *testing.T) {

@@ -11,13 +11,36 @@ import (
 // rival is another way of pruning that runs are compared with by a metric.
 type rival struct{ against, metric string }
 
-// comparisonTable sets the runs of a model against others on the same examples.
-// Its note names every case where a run is worse beyond the interval.
+// comparisonNote says what the cells of a comparison are.
+const comparisonNote = "Difference on the same examples, above 0 where the way is better, and its 95 % interval (paired bootstrap over the examples)."
+
+// denseTable sets the runs of a model against the dense model on the same
+// examples.
+func denseTable(rec *record.Record, m *record.Model) table {
+	t, _ := compared(rec, m, "paired comparisons with the dense model (points)", func(rv rival) bool { return rv.against == record.Dense })
+	t.note = comparisonNote
+	return t
+}
+
+// comparisonTable sets the runs of a model against other ways of pruning it, on
+// the same examples. Its note names every case where a way is worse beyond the
+// interval.
 func comparisonTable(rec *record.Record, m *record.Model) table {
+	t, lost := compared(rec, m, "paired comparisons (points)", func(rv rival) bool { return rv.against != record.Dense })
+	t.note = comparisonNote + " The first way is nowhere worse beyond the interval."
+	if len(lost) > 0 {
+		t.note = comparisonNote + " Worse beyond the interval: " + strings.Join(lost, "; ") + "."
+	}
+	return t
+}
+
+// compared is a table of comparisons with some rivals, and the cases that are
+// worse.
+func compared(rec *record.Record, m *record.Model, title string, with func(rival) bool) (t table, lost []string) {
 	all := seriesOf(rec, m.Name)
 	keeps := budgets(all)
-	t := table{
-		title:  fmt.Sprintf("%s on %s: paired comparisons (points)", m.Name, m.Task),
+	t = table{
+		title:  fmt.Sprintf("%s on %s: %s", m.Name, m.Task, title),
 		header: []string{"Way", "Against", "Metric"},
 		words:  3,
 	}
@@ -26,9 +49,11 @@ func comparisonTable(rec *record.Record, m *record.Model) table {
 	}
 	t.header = append(t.header, "Mean")
 	names := labelsOfWays(rec)
-	var lost []string
 	for _, s := range all {
 		for _, rv := range s.rivals() {
+			if !with(rv) {
+				continue
+			}
 			name := rv.against
 			if label, ok := names[rv.against]; ok {
 				name = label
@@ -48,13 +73,7 @@ func comparisonTable(rec *record.Record, m *record.Model) table {
 			t.add(append(row, show(mean(means), points))...)
 		}
 	}
-	t.note = "Difference on the same examples, above 0 where the first way is better, and its 95 % interval (paired bootstrap over the examples)."
-	if len(lost) > 0 {
-		t.note += " Worse beyond the interval: " + strings.Join(lost, "; ") + "."
-	} else {
-		t.note += " The first way is nowhere worse beyond the interval."
-	}
-	return t
+	return t, lost
 }
 
 // points writes a difference of fractions in points of percent.

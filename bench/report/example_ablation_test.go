@@ -44,6 +44,7 @@ func plainRuns(rng *rand.Rand, m record.Model, keep, quality float64) []record.R
 	for i, way := range [][3]string{{"trajectory", "additive", "none"}, {"fisher", "ptf", "scale"}, {"trajectory", "joint", "least-squares"}} {
 		r := exampleRun(rng, m, way[0], 2-i, 1, keep, quality)
 		r.Search, r.Rebuild, r.Timings = way[1], way[2], nil
+		r.Comparisons = []record.Comparison{{Against: record.Dense, Metric: "accuracy", Difference: *r.Metrics[0].Value - quality, Low: -0.2, High: -0.01, N: 872}}
 		switch i {
 		case 1:
 			r.Rebuilt = []record.RebuiltSite{{Kind: record.Heads, Before: ptr(0.2), After: ptr(0.1)}, {Kind: record.Neurons, Before: ptr(0.3), After: ptr(0.4), KeptOld: true}}
@@ -57,10 +58,10 @@ func plainRuns(rng *rand.Rand, m record.Model, keep, quality float64) []record.R
 			if keep < 0.6 {
 				low = -0.02
 			}
-			r.Comparisons = []record.Comparison{
+			r.Comparisons = append(r.Comparisons, []record.Comparison{
 				{Against: "fisher/ptf/scale by latency", Metric: "accuracy", Difference: low + 0.01, Low: low, High: low + 0.02, N: 872},
 				{Against: "trajectory/additive/none", Metric: "accuracy", Difference: -0.02, Low: -0.03, High: -0.01 + low/2, N: 872},
-			}
+			}...)
 		}
 		out = append(out, r)
 	}

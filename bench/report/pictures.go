@@ -29,12 +29,16 @@ func (a *album) add(p picture, f *figure) {
 // pictures draws every plot there is data for: for each model quality, its loss,
 // and speed, for each key that was varied over numbers what it does, and for
 // each way of pruning its scores and what remains. Of more ways than can stand
-// side by side, scores, speed and what remains are drawn of the first alone.
+// side by side, scores, speed and what remains are drawn of the first alone. A
+// model of which nothing was removed has no pictures.
 func pictures(rec *record.Record) ([]picture, error) {
 	var a album
 	for i := range rec.Models {
 		m := &rec.Models[i]
 		all := seriesOf(rec, m.Name)
+		if keeps := budgets(all); len(keeps) == 0 || keeps[len(keeps)-1] == 1 {
+			continue
+		}
 		a.qualities(rec, m, all)
 		first := all
 		if len(all) > sideBySide {

@@ -29,7 +29,7 @@ func modelTables(rec *record.Record, m *record.Model) []table {
 			out = append(out, publishedTable(rec, m, name))
 		}
 	}
-	out = append(out, comparisonTable(rec, m))
+	out = append(out, denseTable(rec, m), comparisonTable(rec, m))
 	out = append(out, methodTables(rec, m)...)
 	out = append(out, costTable(rec, m), speedTable(rec, m))
 	return slices.DeleteFunc(out, func(t table) bool { return len(t.rows) == 0 })
