@@ -63,6 +63,7 @@ func TestBackwardIsOptional(t *testing.T) {
 }
 
 func backwardMutants() []mutant {
+	seen := make(map[*kernels.Weight]*kernels.Weight)
 	return []mutant{
 		backwards("MatMul takes b as it is", "MatMul", func(d derived) kernels.Ops { return &untransposedB{d} }),
 		backwards("Multiply repeats rows in blocks", "Multiply", func(d derived) kernels.Ops { return &blockFactors{d} }),
@@ -73,9 +74,7 @@ func backwardMutants() []mutant {
 		backwards("UnitSums ignores segments after the first", "UnitSums", func(d derived) kernels.Ops { return &firstSegment{d} }),
 		backwards("UnitSums takes the first of a stack", "UnitSums", func(d derived) kernels.Ops { return &firstSums{d} }),
 		backwards("LinearBackward takes a square weight transposed", "LinearBackward", func(d derived) kernels.Ops { return &squareTransposed{d} }),
-		backwards("LinearBackward reads a live weight once", "Weight", func(d derived) kernels.Ops {
-			return &staleBackward{d, staleWeights}
-		}),
+		backwards("LinearBackward reads a live weight once", "Weight", func(d derived) kernels.Ops { return &staleBackward{d, seen} }),
 		backwards("LinearBackward counts nothing", "LinearBackward", func(d derived) kernels.Ops { return &uncounted{d} }),
 		backwards("AdamW with coupled decay", "AdamW", func(d derived) kernels.Ops { return &coupledDecay{d} }),
 		backwards("AdamW without bias correction", "AdamW", func(d derived) kernels.Ops {
@@ -172,9 +171,7 @@ func (m *squareTransposed) LinearBackward(dy *kernels.Tensor, w *kernels.Weight)
 	return m.Backward.LinearBackward(dy, w)
 }
 
-// staleWeights are weights as they were when they were first seen.
-var staleWeights = make(map[*kernels.Weight]*kernels.Weight)
-
+// staleBackward reads a weight as it was when it was first seen.
 type staleBackward struct {
 	derived
 	seen map[*kernels.Weight]*kernels.Weight
