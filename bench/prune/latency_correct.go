@@ -32,7 +32,10 @@ const near = 0.03
 // so is what moves: the budget of the next round is a line's through the two
 // rounds nearest to the target, in proportion at first. Where a search fails
 // after the first has not, or a budget would repeat one, the loop ends.
-func Correct[T any](target float64, rounds int, search func(budget float64) (found T, predicted float64, err error), measured func(T) (float64, error)) (T, Correction, error) {
+func Correct[T any](target float64, rounds int,
+	search func(budget float64) (found T, predicted float64, err error),
+	measured func(T) (float64, error),
+) (T, Correction, error) {
 	var chosen T
 	c := Correction{Target: target}
 	budget := target

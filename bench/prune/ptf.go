@@ -58,35 +58,40 @@ func PTFLatency(sites []model.Site, scores [][]float64, c Costs, b Budget, relea
 }
 
 // bestDrop is the units to keep, nil if no set fits the budget.
-func bestDrop(heads, neurons *stack, left float64, released bool) (units []unit) {
+func bestDrop(heads, neurons *stack, left float64, released bool) []unit {
 	most, first := math.Inf(-1), 0
 	if released {
 		most, first = 0, 1
 	}
+	var found struct {
+		heads, neurons *remainder
+		h, n           int
+	}
 	budget := left
-	allNeurons := neurons.remainders(released)
-	for _, hs := range heads.remainders(released) {
-		for _, ns := range allNeurons {
-			if !released {
-				budget = left
+	allHeads, allNeurons := heads.remainders(released), neurons.remainders(released)
+	for k := range len(allHeads) * len(allNeurons) {
+		hs, ns := &allHeads[k/len(allNeurons)], &allNeurons[k%len(allNeurons)]
+		if !released {
+			budget = left
+		}
+		if budget -= hs.cost + ns.cost; budget < 0 {
+			continue
+		}
+		for h := first; h <= hs.beyond; h++ {
+			n := ns.fit(budget-float64(h)*heads.fit.a, neurons.fit.a)
+			if n < 0 {
+				break
 			}
-			if budget -= hs.cost + ns.cost; budget < 0 {
-				continue
-			}
-			for h := first; h <= hs.beyond; h++ {
-				rest := budget - float64(h)*heads.fit.a
-				n := ns.fit(rest, neurons.fit.a)
-				if n < 0 {
-					break
-				}
-				if total := hs.sums[h] + ns.sums[n]; total > most {
-					most = total
-					units = slices.Concat(hs.free, hs.rest[:h], ns.free, ns.rest[:n])
-				}
+			if total := hs.sums[h] + ns.sums[n]; total > most {
+				most = total
+				found.heads, found.neurons, found.h, found.n = hs, ns, h, n
 			}
 		}
 	}
-	return units
+	if found.heads == nil {
+		return nil
+	}
+	return append(found.heads.best(found.h), found.neurons.best(found.n)...)
 }
 
 // line is a fitted table: c for up to free units, a for each beyond.
@@ -126,6 +131,14 @@ func fitLine(table []int64) line {
 	return fit
 }
 
+// with is the line when at least so many units are taken with a site.
+func (l line) with(units int) line {
+	if more := units - l.free; more > 0 {
+		return line{units, l.c + float64(more)*l.a, l.a}
+	}
+	return l
+}
+
 // stack is the sites of one kind.
 type stack struct {
 	fit    line
@@ -142,23 +155,15 @@ func newStack(sites []model.Site, scores [][]float64, c Costs, kind model.Kind, 
 		}
 		if first < 0 {
 			first = s
-			k.fit = fitLine(c.Table[s])
-			if more := min(minimum, site.Units) - k.fit.free; more > 0 {
-				k.fit.free += more
-				k.fit.c += float64(more) * k.fit.a
-			}
+			k.fit = fitLine(c.Table[s]).with(min(minimum, site.Units))
 		}
 		if !slices.Equal(c.Table[s], c.Table[first]) {
 			return nil, fmt.Errorf("latency search: %v has another table than %v: layers of different width are not supported", site, sites[first])
 		}
-		units := make([]unit, site.Units)
-		for u, score := range scores[s] {
-			if math.IsNaN(score) {
-				return nil, fmt.Errorf("the score of unit %d of %v is not a number", u, site)
-			}
-			units[u] = unit{s, u, score}
+		units, err := bestFirst(s, site, scores[s])
+		if err != nil {
+			return nil, err
 		}
-		best(units)
 		k.sites = append(k.sites, units)
 	}
 	slices.SortStableFunc(k.sites, func(a, b []unit) int { return cmp.Compare(scoreOf(a[:k.fit.free]), scoreOf(b[:k.fit.free])) })
@@ -180,6 +185,9 @@ type remainder struct {
 	beyond int       // how many of rest are of sites that are not dropped
 	sums   []float64 // sums[n]: score with the first n of rest
 }
+
+// best is the units with the first n of the rest.
+func (r *remainder) best(n int) []unit { return slices.Concat(r.free, r.rest[:n]) }
 
 // remainders is what every number of dropped sites leaves, from none to all but
 // one.

@@ -150,14 +150,10 @@ func rank(sites []model.Site, scores [][]float64, c Costs, kind model.Kind, b Bu
 		if site.Kind != kind {
 			continue
 		}
-		units := make([]unit, site.Units)
-		for u := range units {
-			if math.IsNaN(scores[s][u]) {
-				return r, fmt.Errorf("the score of unit %d of %v is not a number", u, site)
-			}
-			units[u] = unit{s, u, scores[s][u]}
+		units, err := bestFirst(s, site, scores[s])
+		if err != nil {
+			return r, err
 		}
-		best(units)
 		forced := b.least(site)
 		r.order = append(r.order, units[:forced]...)
 		rest = append(rest, units[forced:]...)
@@ -172,6 +168,19 @@ func rank(sites []model.Site, scores [][]float64, c Costs, kind model.Kind, b Bu
 		r.costs[i+1] = r.costs[i] + c.Saving(u.site, r.kept[u.site])
 	}
 	return r, nil
+}
+
+// bestFirst is the units of site s, ordered by their scores.
+func bestFirst(s int, site model.Site, scores []float64) ([]unit, error) {
+	units := make([]unit, site.Units)
+	for u := range units {
+		if math.IsNaN(scores[u]) {
+			return nil, fmt.Errorf("the score of unit %d of %v is not a number", u, site)
+		}
+		units[u] = unit{s, u, scores[u]}
+	}
+	best(units)
+	return units, nil
 }
 
 // even refuses units of one kind with different costs, unless a table says what
