@@ -148,8 +148,7 @@ func (c Costs) site(s, n int) int64 {
 }
 
 // Saving is what removing one more unit saves at a site that keeps the given
-// number, at least 1, now. Added the other way round, it is the price of the
-// last of them.
+// number, at least 1, now; and so the price of the last of them.
 func (c Costs) Saving(site, kept int) int64 {
 	if c.Table != nil {
 		return c.Table[site][kept] - c.Table[site][kept-1]
