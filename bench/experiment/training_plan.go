@@ -129,11 +129,16 @@ func (t *Training) keys() []key {
 	return all
 }
 
-// irrelevant are keys that do not change what comes out, or whose contents are
+// surroundings are keys that say where a training runs, not what it is.
+func surroundings() []string {
+	return []string{"name", "device", "threads", "output", "train.save_every"}
+}
+
+// irrelevant are keys that do not change the parameters, or whose contents are
 // hashed instead of their names.
 func irrelevant() []string {
-	return []string{"name", "device", "threads", "output", "model.path", "model.config", "task.path", "distill.model",
-		"train.save_every", "train.eval_every", "train.eval_split", "train.dtype", "evaluate.split", "evaluate.limit"}
+	return append(surroundings(), "model.path", "model.config", "task.path", "distill.model",
+		"train.eval_every", "train.eval_split", "train.dtype", "evaluate.split", "evaluate.limit")
 }
 
 // facts are the keys that the result depends on, with their values.
@@ -153,7 +158,9 @@ func (t *Training) Hash() string {
 	h := sha256.New()
 	fmt.Fprintln(h, "optin training 1")
 	for _, k := range t.keys() {
-		fmt.Fprintf(h, "%s=%s\n", k.path(), literal(k.get()))
+		if !slices.Contains(surroundings(), k.path()) {
+			fmt.Fprintf(h, "%s=%s\n", k.path(), literal(k.get()))
+		}
 	}
 	return fmt.Sprintf("%x", h.Sum(nil)[:16])
 }
