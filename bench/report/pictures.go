@@ -53,23 +53,26 @@ func pictures(rec *record.Record) ([]picture, error) {
 	return unique(a.list), a.err
 }
 
-// qualities draws what pruning does to each metric.
+// qualities draws what pruning does to each metric. Where a key was varied, its
+// plots say it best; where others published figures, the loss stands beside theirs.
 func (a *album) qualities(rec *record.Record, m *record.Model, all []series) {
+	varied := ablationsOf(all)
 	for n, name := range metricNames(rec, m) {
-		for _, x := range ablationsOf(all) {
+		for _, x := range varied {
 			p := picture{name: fileFor(name, m.Name, x.key, x.runs[0].way.base()), model: m.Name, short: name + " against " + x.key, main: n == 0}
 			a.add(p, ablationFigure(m, x, name))
 		}
 		for _, part := range legible(all) {
-			p := picture{name: fileFor(name, m.Name, part.label), model: m.Name, short: name, main: n == 0}
+			p := picture{name: fileFor(name, m.Name, part.label), model: m.Name, short: name, main: n == 0 && len(varied) == 0}
 			if part.label != "" {
 				p.short += ", " + part.label
 			}
 			a.add(p, qualityFigure(m, part.list, name, part.label))
 		}
+		if n == 0 && len(citedOn(m.Task)) > 0 {
+			a.add(picture{name: fileFor("drop", m.Name), model: m.Name, short: "points lost", main: true}, dropFigure(m, all, name))
+		}
 		if n == 0 {
-			p := picture{name: fileFor("drop", m.Name), model: m.Name, short: "points lost", main: len(citedOn(m.Task)) > 0}
-			a.add(p, dropFigure(m, all, name))
 			a.add(picture{name: fileFor("estimate", m.Name), model: m.Name, short: "estimated against exact scores", main: true}, estimateFigure(rec, m))
 		}
 	}
