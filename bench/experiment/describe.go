@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"fmt"
+	"math"
 	"path/filepath"
 	"strings"
 
@@ -28,17 +29,14 @@ func describeModel(name string, s *Subject, lengths prune.Lengths, f *Feed, eval
 	}
 }
 
-func describeScores(name string, s *Subject, r Run, c *Calibration, scores Scores, seconds float64) record.Scores {
+func describeScores(name string, r Run, g *ground, scores Scores, seconds float64) record.Scores {
+	s, c := g.subject, g.calibration
 	out := record.Scores{Model: name, Method: r.Score.Method, Variant: r.Variant, Seed: r.Score.Draw(),
-		Seconds: &seconds, Warnings: flatness(scores.Values)}
+		Seconds: &seconds, Warnings: flatness(scores.Values), Estimated: scores.Estimated}
 	costs := prune.CountMACs(s.Model, r.Search.lengths(c))
 	n := float64(r.Search.lengths(c).Sequences)
 	for i, site := range s.Model.Sites() {
-		kind := record.Heads
-		if site.Kind == model.Neurons {
-			kind = record.Neurons
-		}
-		out.Sites = append(out.Sites, record.Site{Layer: site.Layer, Kind: kind, Cost: float64(costs.Unit[i]) / n, Values: scores.Values[i]})
+		out.Sites = append(out.Sites, record.Site{Layer: site.Layer, Kind: siteKind(site.Kind), Cost: float64(costs.Unit[i]) / n, Values: scores.Values[i]})
 	}
 	return out
 }
@@ -87,4 +85,33 @@ func headline(out *record.Run) string {
 		text += ", INVALID"
 	}
 	return text
+}
+
+// siteKind is a kind of site as records call it.
+func siteKind(k model.Kind) string {
+	if k == model.Neurons {
+		return record.Neurons
+	}
+	return record.Heads
+}
+
+func describeRebuild(sites []prune.LayerRebuild) []record.RebuiltSite {
+	var out []record.RebuiltSite
+	for _, s := range sites {
+		site := record.RebuiltSite{Layer: s.Site.Layer, Kind: siteKind(s.Site.Kind),
+			Before: finite(s.HeldOut.Before), After: finite(s.HeldOut.After), KeptOld: !s.Rebuilt}
+		if s.Rebuilt {
+			site.Ridge = finite(s.Ridge)
+		}
+		out = append(out, site)
+	}
+	return out
+}
+
+// finite is a figure for a record, nil if it is none.
+func finite(v float64) *float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return &v
 }

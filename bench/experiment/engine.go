@@ -2,10 +2,12 @@ package experiment
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"optin/bench/measure"
 	"optin/bench/model"
+	"optin/bench/prune"
 	"optin/bench/record"
 )
 
@@ -19,8 +21,12 @@ type engine struct {
 	names  map[string]string // of models in the record, see modelNames
 
 	subjects  map[string]*Subject
-	dense     map[string]*Evaluation // by name of the model
-	scored    map[string]bool        // by hash: they are in the record
+	dense     map[string]*Evaluation      // by name of the model
+	scored    map[string]bool             // by hash: they are in the record
+	derived   map[string]*prune.Gradients // of masks, by model and calibration
+	probed    map[string]*prune.Probes    // by model, calibration and options
+	curves    map[string][]prune.Curve    // of the surgeon, likewise
+	outcomes  []outcome                   // by run in the record
 	peak      *float64
 	peakTried bool
 }
@@ -43,6 +49,7 @@ func (h *Host) newEngine(p *Plan) (*engine, error) {
 		names:  modelNames(p.runs),
 
 		subjects: map[string]*Subject{}, dense: map[string]*Evaluation{}, scored: map[string]bool{},
+		derived: map[string]*prune.Gradients{}, probed: map[string]*prune.Probes{}, curves: map[string][]prune.Curve{},
 	}, nil
 }
 
@@ -145,19 +152,24 @@ func (e *engine) checkRun(r Run) error {
 	return r.reachable(g.subject.Model, g.calibration)
 }
 
-// reachable finds a budget that cannot be met, before anything is scored.
+// reachable finds a budget that cannot be met, before anything is scored. One of
+// time has to be measured first.
 func (r Run) reachable(m model.Model, c *Calibration) error {
+	if r.Search.Constraint == Latency {
+		return nil
+	}
 	var flat [][]float64 // any scores do: what can be reached does not depend on them
 	for _, site := range m.Sites() {
 		flat = append(flat, make([]float64, site.Units))
 	}
-	_, err := r.choose(m, Scores{Values: flat}, c)
+	_, err := prune.Additive(m.Sites(), flat, r.Search.costs(m, c), r.Search.budget())
 	return err
 }
 
 // describe names a run for people.
 func (r Run) describe() string {
-	text := fmt.Sprintf("%s, %s, keep %v", r.Model.Path, r.Score.Method, r.Search.Keep)
+	way := strings.Join([]string{r.Score.Method, r.Search.Method, r.Rebuild.Method}, "/")
+	text := fmt.Sprintf("%s, %s, keep %v", r.Model.Path, way, r.Search.Keep)
 	if r.Variant != "" {
 		text += ", " + r.Variant
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"optin/bench/model"
 	"optin/bench/prune"
 	"optin/bench/record"
 )
@@ -32,7 +31,7 @@ func (h *Host) Execute(ctx context.Context, p *Plan) (*record.Record, error) {
 		}
 		bar.Add(1)
 	}
-	return e.record, nil
+	return e.record, e.compare()
 }
 
 // run does one run, stage by stage.
@@ -44,57 +43,42 @@ func (e *engine) run(ctx context.Context, r Run) error {
 	if err != nil {
 		return err
 	}
-	s, c := g.subject, g.calibration
 	dense, err := e.enterModel(ctx, r, g)
-	if err != nil {
-		return err
-	}
-	scores, stage1, err := e.score(ctx, s, r, c)
-	if err != nil {
-		return err
-	}
-	mask, stage2, err := timed(e, r, StepSearch, g.facts, func() (prune.Mask, error) { return r.choose(s.Model, scores, c) })
-	if err != nil {
-		return err
-	}
-	small, err := prune.Compact(s.Model, mask)
-	if err != nil {
-		return err
-	}
-	defer forget(e.host.Device, small)
-	verified, stage3, err := timed(e, r, StepVerify, g.facts, func() (prune.Verification, error) {
-		return prune.Verify(ctx, e.host.Device, s.Model, small, mask, c.Batches)
-	})
-	if err != nil {
-		return err
-	}
-	evaluated, stage4, err := timed(e, r, StepEvaluate, g.facts, func() (*Evaluation, error) {
-		forget(e.host.Device, s.Model) // the small model's memory is to be its own
-		return g.feed.Evaluate(ctx, e.host.Device, small, nil)
-	})
 	if err != nil {
 		return err
 	}
 	out := record.Run{
 		Model: e.names[r.denseKey()], Task: r.Task.Name, Method: r.Score.Method, Variant: r.Variant, Seed: r.Score.Draw(),
 		Search: r.Search.Method, Rebuild: r.Rebuild.Method, Constraint: r.Search.Constraint, Keep: r.Search.Keep,
-		Metrics: metrics(evaluated),
-		Memory:  &record.Memory{InferenceBytes: &evaluated.PeakBytes, DenseBytes: &dense.PeakBytes},
-		Stages:  []record.Stage{stage1, stage2, stage3, stage4},
+		Memory: &record.Memory{},
 	}
-	if scores.PeakBytes > 0 {
-		out.Memory.ScoringBytes = &scores.PeakBytes
+	p, err := e.prune(ctx, r, g, &out)
+	if err != nil {
+		return err
 	}
-	describeMask(&out, s, r, c, mask)
+	defer p.close()
+	verified, stage, err := timed(e, r, StepVerify, p.facts, func() (prune.Verification, error) { return p.verify(ctx) })
+	if err != nil {
+		return err
+	}
+	out.Stages = append(p.stages, stage)
+	evaluated, stage, err := timed(e, r, StepEvaluate, p.facts, func() (*Evaluation, error) { return p.evaluate(ctx) })
+	if err != nil {
+		return err
+	}
+	out.Stages = append(out.Stages, stage)
+	out.Metrics = metrics(evaluated)
+	out.Memory.InferenceBytes, out.Memory.DenseBytes = &evaluated.PeakBytes, &dense.PeakBytes
 	describeVerification(&out, verified)
 	if r.timed() {
-		timings, stage5, err := e.time(ctx, r, g, small)
+		timings, stage, err := e.time(ctx, p)
 		if err != nil {
 			return err
 		}
-		out.Timings, out.Stages = timings, append(out.Stages, stage5)
+		out.Timings, out.Stages = timings, append(out.Stages, stage)
 	}
-	verdict(&out, verified.Err(), evaluated.audit(small))
+	verdict(&out, verified.Err(), evaluated.fault())
+	e.outcomes = append(e.outcomes, outcome{r, evaluated.Predictions})
 	e.record.Runs = append(e.record.Runs, out)
 	e.host.logf("%s: %s", r.describe(), headline(&out))
 	return nil
@@ -115,12 +99,16 @@ func (e *engine) evaluateDense(ctx context.Context, r Run, s *Subject, feed *Fee
 	evaluated, _, err := timed(e, r, StepDense, facts, func() (*Evaluation, error) {
 		bar := e.host.Progress.Stage("evaluate "+s.Name, feed.Len())
 		defer bar.Done()
-		return feed.Evaluate(ctx, e.host.Device, s.Model, bar.Add)
+		evaluated, err := feed.Evaluate(ctx, e.host.Device, s.Model, bar.Add)
+		if err == nil {
+			evaluated.Fault = evaluated.audit(s.Model)
+		}
+		return evaluated, err
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := evaluated.audit(s.Model); err != nil {
+	if err := evaluated.fault(); err != nil {
 		return nil, fmt.Errorf("dense model: %w", err)
 	}
 	e.host.logf("%s on %s %s: dense %s", s.Name, s.Task.Name, feed.Split, metricText(metrics(evaluated)))
@@ -153,24 +141,24 @@ func (e *engine) enterModel(ctx context.Context, r Run, g *ground) (*Evaluation,
 }
 
 // score returns a run's scores and enters them into the record the first time.
-func (e *engine) score(ctx context.Context, s *Subject, r Run, c *Calibration) (Scores, record.Stage, error) {
-	facts, err := e.scoreFacts(s, c, r)
+func (e *engine) score(ctx context.Context, r Run, g *ground) (Scores, record.Stage, error) {
+	facts, err := e.scoreFacts(g.subject, g.calibration, r)
 	if err != nil {
 		return Scores{}, record.Stage{}, err
 	}
-	scores, st, err := timed(e, r, StepScore, facts, func() (Scores, error) { return e.computeScores(ctx, s, r, c) })
+	scores, st, err := timed(e, r, StepScore, facts, func() (Scores, error) { return e.computeScores(ctx, r, g) })
 	if err != nil {
 		return scores, st, err
 	}
 	st.Seconds = max(st.Seconds, scores.Seconds)
 	if hash := r.Hash(StepScore, facts...); !e.scored[hash] {
 		e.scored[hash] = true
-		e.record.Scores = append(e.record.Scores, describeScores(e.names[r.denseKey()], s, r, c, scores, st.Seconds))
+		e.record.Scores = append(e.record.Scores, describeScores(e.names[r.denseKey()], r, g, scores, st.Seconds))
 	}
 	return scores, st, nil
 }
 
-func (e *engine) time(ctx context.Context, r Run, g *ground, small model.Model) ([]record.Timing, record.Stage, error) {
+func (e *engine) time(ctx context.Context, p *pruning) ([]record.Timing, record.Stage, error) {
 	if !e.peakTried && e.host.Peak != nil {
 		e.peakTried = true
 		if peak, err := e.host.Peak(); err == nil {
@@ -179,10 +167,14 @@ func (e *engine) time(ctx context.Context, r Run, g *ground, small model.Model) 
 			e.record.Warnings = append(e.record.Warnings, fmt.Sprintf("the machine's peak could not be measured: %v", err))
 		}
 	}
-	facts := append([]string{fmt.Sprint(e.host.Device.Workers())}, g.facts...)
-	return timed(e, r, StepTime, facts, func() ([]record.Timing, error) {
-		t := &Timer{Device: e.host.Device, Subject: g.subject, Feed: g.feed, Settings: r.Measure, Seed: e.plan.Seed, Peak: e.peak}
-		return t.Compare(ctx, g.subject.Model, small)
+	facts := append([]string{fmt.Sprint(e.host.Device.Workers())}, p.facts...)
+	return timed(e, p.r, StepTime, facts, func() ([]record.Timing, error) {
+		small, err := p.compacted(ctx)
+		if err != nil {
+			return nil, err
+		}
+		t := &Timer{Device: e.host.Device, Subject: p.g.subject, Feed: p.g.feed, Settings: p.r.Measure, Seed: e.plan.Seed, Peak: e.peak}
+		return t.Compare(ctx, p.g.subject.Model, small)
 	})
 }
 

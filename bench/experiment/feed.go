@@ -2,11 +2,13 @@ package experiment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"optin/bench/model"
 	"optin/bench/prune"
 	"optin/bench/task"
+	"optin/bench/task/metric"
 	"optin/kernels"
 )
 
@@ -126,14 +128,25 @@ type Evaluation struct {
 	Lengths      prune.Lengths
 	ExecutedMACs int64
 	PeakBytes    int64 // of tensors and packed weights
+
+	Predictions metric.Predictions
+	Fault       string // what audit found; "": nothing
 }
 
 // audit checks that what m costs by the formula is what was executed.
-func (e *Evaluation) audit(m model.Model) error {
+func (e *Evaluation) audit(m model.Model) string {
 	if counted := prune.CountMACs(m, e.Lengths).Total(); counted != e.ExecutedMACs {
-		return fmt.Errorf("counted %d MACs over the split, executed %d", counted, e.ExecutedMACs)
+		return fmt.Sprintf("counted %d MACs over the split, executed %d", counted, e.ExecutedMACs)
 	}
-	return nil
+	return ""
+}
+
+// fault is Fault as an error.
+func (e *Evaluation) fault() error {
+	if e.Fault == "" {
+		return nil
+	}
+	return errors.New(e.Fault)
 }
 
 // Metric is one figure of quality, a fraction, with its standard error.
@@ -201,6 +214,7 @@ func (f *Feed) Evaluate(ctx context.Context, dev kernels.Device, m model.Model, 
 			}
 		}
 	}
+	e.Predictions = acc.Predictions()
 	for _, r := range acc.Results() {
 		e.Metrics = append(e.Metrics, Metric(r))
 	}

@@ -95,7 +95,7 @@ func (r *Run) settle() {
 	switch {
 	case r.Score.Method != Trajectory:
 		r.Score.Estimate = Exact
-	case r.Search.Method == Joint:
+	case r.Search.probed():
 		r.Score.Estimate = Probes
 	}
 	if r.Score.Method != Trajectory {
@@ -107,8 +107,8 @@ func (r *Run) settle() {
 func (r *Run) check() error {
 	s := r.Score
 	switch {
-	case r.Search.Method == Joint && s.Method != Trajectory:
-		return fmt.Errorf("search.method is \"joint\", which needs gradients of the trajectory, but score.method is %q: set it to \"trajectory\", or search.method to \"additive\"", s.Method)
+	case r.Search.probed() && s.Method != Trajectory:
+		return fmt.Errorf("search.method is %q, which needs gradients of the trajectory, but score.method is %q: set it to \"trajectory\", or search.method to \"additive\"", r.Search.Method, s.Method)
 	case r.Search.Method == PTF && s.Method != Fisher:
 		return fmt.Errorf("search.method is \"ptf\", which rearranges by Fisher information, but score.method is %q: set it to \"fisher\", or search.method to \"additive\"", s.Method)
 	case s.Estimate == Probes && s.departs() != "":

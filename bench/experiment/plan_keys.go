@@ -29,7 +29,7 @@ func headKeys(name *string, seed *uint64, device *string, threads *int, output *
 func (r *Run) keys(seed uint64) []key {
 	var all []key
 	for _, table := range [][]key{
-		r.Model.keys(), r.Task.keys(), r.Score.keys(seed, r.Search.Method == Joint), r.Score.switches(),
+		r.Model.keys(), r.Task.keys(), r.Score.keys(seed, r.Search.Method), r.Score.switches(),
 		r.Search.keys(), r.Rebuild.keys(seed), r.Measure.keys(), r.Evaluate.keys(),
 	} {
 		all = append(all, table...)
@@ -85,6 +85,7 @@ func (k *Task) keys() []key {
 const (
 	Additive = "additive"
 	Joint    = "joint"
+	Surgeon  = "surgeon"
 	PTF      = "ptf"
 )
 
@@ -101,8 +102,8 @@ const (
 func (s *Search) keys() []key {
 	const t = "search"
 	return []key{
-		option(&s.Method, t, "method", Additive, oneOf(Additive, Joint, PTF)).column().control().
-			about("how units are chosen: additive keeps the largest sum of scores, trying every number of heads; ptf then swaps units within each layer by their Fisher information; joint removes units one after the other by the loss of the whole set"),
+		option(&s.Method, t, "method", Additive, oneOf(Additive, Joint, Surgeon, PTF)).column().control().
+			about("how units are chosen: additive keeps the largest sum of scores, trying every number of heads; ptf then swaps units within each layer by their Fisher information; joint removes units one after the other by the loss of the whole set; surgeon does, in every layer, by the loss that is left when its output weights are refitted, which least-squares then does"),
 		option(&s.Steps, t, "steps", 1, atLeast(1, 4)).where(func() bool { return s.Method == Joint }).
 			about("stages of the joint search: each starts with new probes of what the one before has left"),
 		option(&s.Swaps, t, "swaps", true, onOff()).where(func() bool { return s.Method == Joint }).

@@ -34,6 +34,10 @@ func (s Score) departs() string {
 		return "md_tokens"
 	case s.MDPadding:
 		return "md_padding"
+	case s.MDReduce != "sum":
+		return "md_reduce"
+	case s.KLFactor != "one":
+		return "kl_factor"
 	case !s.TauDivides:
 		return "tau_divides"
 	case s.CumulativeLastHead:
@@ -42,12 +46,13 @@ func (s Score) departs() string {
 	return ""
 }
 
-// keys are those of scoring as such; joint says whether the search is.
-func (s *Score) keys(seed uint64, joint bool) []key {
+// keys are those of scoring as such, for a search.
+func (s *Score) keys(seed uint64, search string) []key {
 	const t = "score"
 	estimated := func() bool { return s.Estimate == Probes }
+	probed := search == Joint || search == Surgeon
 	probes := 64
-	if joint {
+	if search == Joint {
 		probes = 256
 	}
 	return []key{
@@ -56,12 +61,12 @@ func (s *Score) keys(seed uint64, joint bool) []key {
 		option(&s.Mode, t, "mode", Correct, oneOf(Correct, Reference, ReferenceVision)).only(Trajectory).control().
 			about("defaults of the keys below that have another one in the method's released code, for language or for vision"),
 		option(&s.Estimate, t, "estimate", Exact, oneOf(Exact, Probes)).only(Trajectory).control().
-			about("how closely: exact masks every unit by itself, probes estimates all units from random backward passes; the joint search always takes probes"),
+			about("how closely: exact masks every unit by itself, probes estimates all units from random backward passes; the searches joint and surgeon always take probes"),
 		option(&s.Probes, t, "probes", probes, atLeast(1, 64)).absent("64, or 256 for the joint search").only(Trajectory).where(estimated).
 			about("backward passes that estimate every score"),
 		option(&s.ProbeSeed, t, "probe_seed", seed, anySeed()).absent("the file's seed").only(Trajectory).where(estimated).
 			about("draws the probes"),
-		option(&s.Heads, t, "heads", Exact, oneOf(Exact, Probes)).only(Trajectory).where(func() bool { return estimated() && !joint }).
+		option(&s.Heads, t, "heads", Exact, oneOf(Exact, Probes)).only(Trajectory).where(func() bool { return estimated() && !probed }).
 			about("heads are few: exact masks each one all the same where neurons are estimated"),
 		option(&s.Check, t, "check", 128, atLeast(0, 128)).only(Trajectory).where(estimated).
 			about("random neurons that are scored exactly too, to say how good the estimate is"),

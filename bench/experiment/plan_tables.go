@@ -102,6 +102,9 @@ type Search struct {
 	SeqLen     float64
 }
 
+// probed says whether the search works on probes of the trajectory.
+func (s Search) probed() bool { return s.Method == Joint || s.Method == Surgeon }
+
 // Rebuild is the table [rebuild].
 type Rebuild struct {
 	Method   string

@@ -9,6 +9,7 @@ import (
 
 	"optin/bench/model"
 	"optin/bench/prune"
+	"optin/bench/record"
 	"optin/kernels"
 )
 
@@ -17,6 +18,8 @@ type Scores struct {
 	Values    [][]float64
 	PeakBytes int64   // of tensors and packed weights while scoring; 0: not measured
 	Seconds   float64 // that measuring the trajectory took, whenever that was
+
+	Estimated *record.Estimated `json:",omitempty"` // nil where scores are exact, or no losses
 }
 
 // options is how the trajectory of s is measured.
@@ -90,57 +93,81 @@ func (s Score) weighing() prune.Weighing {
 
 // computeScores computes the scores of a method. The parts of a trajectory are
 // stored by themselves, so that weighing them otherwise measures nothing again.
-func (e *engine) computeScores(ctx context.Context, s *Subject, r Run, c *Calibration) (Scores, error) {
-	if r.Score.Method != Trajectory {
-		return e.baseline(ctx, s, r, c)
+func (e *engine) computeScores(ctx context.Context, r Run, g *ground) (Scores, error) {
+	switch {
+	case r.Score.Method != Trajectory:
+		return e.baseline(ctx, r, g)
+	case r.Score.Estimate == Probes:
+		return e.estimate(ctx, r, g)
 	}
-	m, dev := s.Model, e.host.Device
 	o, err := r.Score.options()
 	if err != nil {
 		return Scores{}, err
 	}
-	key, err := digest([]any{"trajectory", s.Digest, c.Digest, o, e.facts})
+	key, err := digest([]any{"trajectory", g.subject.Digest, g.calibration.Digest, o, e.facts})
 	if err != nil {
 		return Scores{}, err
 	}
-	type measured struct {
-		Parts     *prune.Parts
-		PeakBytes int64
-	}
-	got, seconds, _, err := stage(e.store, "trajectory", key, func() (measured, error) {
-		units := 0
-		for _, site := range m.Sites() {
-			units += site.Units
-		}
-		bar := e.host.Progress.Stage(fmt.Sprintf("score %s", s.Name), units)
-		defer bar.Done()
-		dev.ResetPeak()
-		parts, err := prune.Trajectory(ctx, dev, m, c.Batches, o, bar.Add)
+	got, seconds, _, err := stage(e.store, "trajectory", key, func() (trajectory, error) {
+		t, err := e.trajectory(ctx, g, o)
 		if err != nil && o.TokenList != nil {
 			err = fmt.Errorf("with score.token_file = %q: %w", r.Score.TokenFile, err)
 		}
-		return measured{parts, dev.PeakBytes()}, err
+		return t, err
 	})
 	if err != nil {
 		return Scores{}, err
 	}
-	return Scores{prune.Weigh(m, got.Parts, r.Score.weighing()), got.PeakBytes, seconds}, nil
+	return Scores{Values: prune.Weigh(g.subject.Model, got.Parts, r.Score.weighing()), PeakBytes: got.PeakBytes, Seconds: seconds}, nil
 }
 
-// baseline computes the scores of a method that measures no loss.
-func (e *engine) baseline(ctx context.Context, s *Subject, r Run, c *Calibration) (out Scores, err error) {
+// trajectory is the losses of units, measured one by one.
+type trajectory struct {
+	Parts     *prune.Parts
+	PeakBytes int64
+}
+
+func (e *engine) trajectory(ctx context.Context, g *ground, o prune.Options) (trajectory, error) {
+	m, dev := g.subject.Model, e.host.Device
+	units := 0
+	for i, site := range m.Sites() {
+		if o.Only != nil {
+			units += len(o.Only[i])
+		} else {
+			units += site.Units
+		}
+	}
+	bar := e.host.Progress.Stage("score "+g.subject.Name, units)
+	defer bar.Done()
+	dev.ResetPeak()
+	parts, err := prune.Trajectory(ctx, dev, m, g.calibration.Batches, o, bar.Add)
+	return trajectory{parts, dev.PeakBytes()}, err
+}
+
+// baseline computes the scores of a method that follows no trajectory.
+func (e *engine) baseline(ctx context.Context, r Run, g *ground) (out Scores, err error) {
+	m, dev := g.subject.Model, e.host.Device
+	dev.ResetPeak()
 	switch r.Score.Method {
 	case Magnitude:
-		out.Values, err = prune.Magnitude(s.Model)
+		out.Values, err = prune.Magnitude(m)
 	case Random:
-		out.Values = prune.Random(s.Model, int64(r.Score.RandomSeed))
+		out.Values = prune.Random(m, int64(r.Score.RandomSeed))
 	case Activation:
-		e.host.Device.ResetPeak()
-		out.Values, err = prune.ActivationNorm(ctx, e.host.Device, s.Model, c.Batches)
-		out.PeakBytes = e.host.Device.PeakBytes()
+		out.Values, err = prune.ActivationNorm(ctx, dev, m, g.calibration.Batches)
+		out.PeakBytes = dev.PeakBytes()
+	case Fisher, Taylor:
+		var gradients *prune.Gradients
+		if gradients, err = e.gradients(ctx, g); err != nil {
+			return out, err
+		}
+		out.PeakBytes = dev.PeakBytes()
+		if out.Values = prune.Taylor(gradients); r.Score.Method == Fisher {
+			out.Values = prune.Fisher(gradients, r.Score.PerBatch)
+		}
 	}
-	if err == nil && r.Score.Kinds == "even" {
-		out.Values = prune.Even(s.Model.Sites(), out.Values, prune.CountMACs(s.Model, c.Lengths))
+	if err == nil && r.Score.Kinds == "even" && r.Score.Method != Fisher {
+		out.Values = prune.Even(m.Sites(), out.Values, prune.CountMACs(m, g.calibration.Lengths))
 	}
 	return out, err
 }
@@ -152,28 +179,6 @@ func flatness(values [][]float64) []string {
 		return []string{fmt.Sprintf("scores barely vary: the middle half of a site's spans %.2g of their median; the ranking is hardly better than chance", f)}
 	}
 	return nil
-}
-
-// lengths are what the search counts costs for: those of the calibration
-// examples, or all of the given length.
-func (s Search) lengths(c *Calibration) prune.Lengths {
-	if s.SeqLen == 0 {
-		return c.Lengths
-	}
-	const sequences = 1000 // so that a fractional length loses nothing
-	return prune.Lengths{Sequences: sequences, Tokens: int64(sequences * s.SeqLen), TokenPairs: int64(sequences * s.SeqLen * s.SeqLen)}
-}
-
-// choose searches the mask for a run.
-func (r Run) choose(m model.Model, scores Scores, c *Calibration) (prune.Mask, error) {
-	costs := prune.CountMACs(m, r.Search.lengths(c))
-	if r.Search.Constraint == "params" {
-		costs = prune.CountValues(m)
-	}
-	return prune.Additive(m.Sites(), scores.Values, costs, prune.Budget{
-		Keep: r.Search.Keep, WholeModel: r.Search.Total == "model",
-		MinHeads: r.Search.MinHeads, MinNeurons: r.Search.MinNeurons,
-	})
 }
 
 // parallel runs one batch as fast as the device can: in pieces for all workers

@@ -27,7 +27,7 @@ func (h *Host) Scores(ctx context.Context, p *Plan) ([]record.Scores, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, _, err := e.score(ctx, s, r, c); err != nil {
+		if _, _, err := e.score(ctx, r, &ground{subject: s, calibration: c}); err != nil {
 			return nil, err
 		}
 	}
@@ -51,13 +51,13 @@ type Pruned struct {
 
 // Prune scores, searches and writes the pruned model of a plan's only run to
 // dir. It then reads back what it wrote and verifies that.
-func (h *Host) Prune(ctx context.Context, p *Plan, dir string, format Format) (*Pruned, error) {
-	runs := p.Expand()
+func (h *Host) Prune(ctx context.Context, plan *Plan, dir string, format Format) (*Pruned, error) {
+	runs := plan.Expand()
 	if len(runs) != 1 {
-		return nil, fmt.Errorf("%s spans %d runs, and one model is written: choose one, as with --set score.method=trajectory --set search.keep=0.5", p.File, len(runs))
+		return nil, fmt.Errorf("%s spans %d runs, and one model is written: choose one, as with --set score.method=trajectory --set search.keep=0.5", plan.File, len(runs))
 	}
 	r := runs[0]
-	e, err := h.newEngine(p)
+	e, err := h.newEngine(plan)
 	if err != nil {
 		return nil, err
 	}
@@ -76,37 +76,42 @@ func (h *Host) Prune(ctx context.Context, p *Plan, dir string, format Format) (*
 	if err := r.reachable(s.Model, c); err != nil {
 		return nil, err
 	}
-	scores, _, err := e.score(ctx, s, r, c)
+	facts, err := e.scoreFacts(s, c, r)
 	if err != nil {
 		return nil, err
 	}
-	mask, err := r.choose(s.Model, scores, c)
+	out := &Pruned{Run: record.Run{Model: s.Name, Task: r.Task.Name, Method: r.Score.Method, Variant: r.Variant,
+		Search: r.Search.Method, Rebuild: r.Rebuild.Method, Constraint: r.Search.Constraint, Keep: r.Search.Keep}}
+	p, err := e.prune(ctx, r, &ground{subject: s, calibration: c, facts: facts}, &out.Run)
 	if err != nil {
 		return nil, err
 	}
-	out := &Pruned{Run: record.Run{Model: s.Name, Task: r.Task.Name, Method: r.Score.Method, Keep: r.Search.Keep}}
-	describeMask(&out.Run, s, r, c, mask)
+	defer p.close()
+	full, err := p.masked(ctx)
+	if err != nil {
+		return nil, err
+	}
 	build := map[Format]func(model.Model, prune.Mask) (model.Model, error){Compacted: prune.Compact, Masked: prune.Zeroed}[format]
-	small, err := build(s.Model, mask)
+	small, err := build(full, p.mask)
 	if err != nil {
 		return nil, err
 	}
-	metadata := map[string]string{"pruned_by": "optin " + h.Version, "method": r.Score.Method, "keep": fmt.Sprint(r.Search.Keep)}
+	metadata := map[string]string{"pruned_by": "optin " + h.Version, "method": out.Run.Way(), "keep": fmt.Sprint(r.Search.Keep)}
 	if err := model.Save(small, dir, s.Path, metadata); err != nil {
 		return nil, err
 	}
-	return out, e.verifyWritten(ctx, out, s, mask, c, dir, format)
+	return out, e.verifyWritten(ctx, out, p, dir, format)
 }
 
 // verifyWritten proves what is in dir, not what was in memory.
-func (e *engine) verifyWritten(ctx context.Context, out *Pruned, s *Subject, mask prune.Mask, c *Calibration, dir string, format Format) error {
+func (e *engine) verifyWritten(ctx context.Context, out *Pruned, p *pruning, dir string, format Format) error {
 	written, closeModel, err := model.Open(dir)
 	if err != nil {
 		return fmt.Errorf("reading back: %w", err)
 	}
 	defer closeModel()
 	defer forget(e.host.Device, written)
-	v, err := prune.Verify(ctx, e.host.Device, s.Model, written, mask, c.Batches)
+	v, err := prune.Verify(ctx, e.host.Device, p.full, written, p.mask, p.g.calibration.Batches)
 	if err != nil {
 		return err
 	}

@@ -138,6 +138,24 @@ func (s *Subject) calibrateOnce(samples int, seed uint64, padded bool, group int
 // micro-batches. group is the number of examples whose padding, if padded, is to
 // the longest of them.
 func (s *Subject) Calibrate(samples int, seed uint64, padded bool, group int) (*Calibration, error) {
+	encoded, err := s.draw(samples, seed)
+	if err != nil {
+		return nil, err
+	}
+	c := &Calibration{Split: task.Train, Examples: len(encoded)}
+	c.Batches = cutBatches(s.Model.Config(), encoded, prune.MicroRows)
+	c.Lengths = prune.LengthsOf(c.Batches...)
+	c.Tokens = int(c.Lengths.Tokens)
+	if padded && s.Model.Config().Text() {
+		c.Batches = padBatches(encoded, prune.MicroRows, group)
+	}
+	c.Targets = targets(c.Batches, encoded, s.Task.Regression)
+	c.Digest, err = digest([]any{encoded, padded, group, prune.MicroRows})
+	return c, err
+}
+
+// draw encodes examples of the training split.
+func (s *Subject) draw(samples int, seed uint64) ([]task.Encoded, error) {
 	train, err := s.Task.Load(task.Train)
 	if err != nil {
 		return nil, err
@@ -156,16 +174,7 @@ func (s *Subject) Calibrate(samples int, seed uint64, padded bool, group int) (*
 	if len(encoded) == 0 {
 		return nil, fmt.Errorf("task %s: the training split is empty; calibration needs examples", s.Task.Name)
 	}
-	c := &Calibration{Split: task.Train, Examples: len(encoded)}
-	c.Batches = cutBatches(s.Model.Config(), encoded, prune.MicroRows)
-	c.Lengths = prune.LengthsOf(c.Batches...)
-	c.Tokens = int(c.Lengths.Tokens)
-	if padded && s.Model.Config().Text() {
-		c.Batches = padBatches(encoded, prune.MicroRows, group)
-	}
-	c.Targets = targets(c.Batches, encoded, s.Task.Regression)
-	c.Digest, err = digest([]any{encoded, padded, group, prune.MicroRows})
-	return c, err
+	return encoded, nil
 }
 
 // targets are the answers to encoded examples, as batches hold them.

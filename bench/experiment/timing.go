@@ -120,15 +120,18 @@ func (t *Timer) encode(batch int) ([]task.Encoded, error) {
 	return encoded, nil
 }
 
-// pieces cuts a batch for the workers: a multiple of them, of at most
-// prune.MicroRows rows each.
+// pieces is piecesFor of the subject's model and device.
 func (t *Timer) pieces(encoded []task.Encoded) []*model.Input {
-	c := t.Subject.Model.Config()
+	return piecesFor(t.Subject.Model.Config(), encoded, t.Device.Workers())
+}
+
+// piecesFor cuts a batch for workers: a multiple of them, of at most
+// prune.MicroRows rows each.
+func piecesFor(c *model.Config, encoded []task.Encoded, workers int) []*model.Input {
 	rows := 0
 	for _, e := range encoded {
 		rows += tokens(c, e)
 	}
-	workers := t.Device.Workers()
 	if len(encoded) < workers {
 		return cutBatches(c, encoded, rows)
 	}

@@ -35,6 +35,7 @@ type JointReport struct {
 	InSample float64 // loss of the set by the probes that chose it
 	HeldOut  float64 // by probes that did not; the mean square of what they see
 	Additive float64 // HeldOut of the set that the additive search chooses
+	True     float64 // measured on the model without the set; JointSearch does
 	FellBack bool    // the additive set loses less and was taken
 }
 

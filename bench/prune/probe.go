@@ -116,15 +116,21 @@ func (p *Probes) Weigh(exact *Parts) [][]float64 {
 	for s := range scores {
 		scores[s] = make([]float64, len(exact.MD[s]))
 		for u := range scores[s] {
-			if !p.options.NoMD {
-				scores[s][u] += exact.MD[s][u]
-			}
-			if !p.options.NoKD {
-				scores[s][u] += p.options.Lambda * p.Factor * exact.KD[s][u]
-			}
+			scores[s][u] = p.weigh(exact.MD[s][u], exact.KD[s][u])
 		}
 	}
 	return scores
+}
+
+// weigh is md + lambda kd, balanced, of the losses that count.
+func (p *Probes) weigh(md, kd float64) (sum float64) {
+	if !p.options.NoMD {
+		sum += md
+	}
+	if !p.options.NoKD {
+		sum += p.options.Lambda * p.Factor * kd
+	}
+	return sum
 }
 
 // Loss is the estimated loss of the model that keeps what mask keeps,

@@ -59,6 +59,17 @@ func Weigh(m model.Model, p *Parts, w Weighing) [][]float64 {
 	return scores
 }
 
+// Scale multiplies scores that are weighed already by the factors of w.
+func (w Weighing) Scale(m model.Model, scores [][]float64) [][]float64 {
+	out := make([][]float64, len(scores))
+	for s, site := range m.Sites() {
+		for u, v := range scores[s] {
+			out[s] = append(out[s], v*w.factor(site, u, m.Config().Layers))
+		}
+	}
+	return out
+}
+
 // balanced is lambda KD at the scale of MD.
 func balanced(p *Parts, w Weighing, useMD bool) [][]float64 {
 	out := make([][]float64, len(p.KD))

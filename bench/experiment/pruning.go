@@ -1,0 +1,150 @@
+package experiment
+
+import (
+	"context"
+	"fmt"
+
+	"optin/bench/model"
+	"optin/bench/prune"
+	"optin/bench/record"
+)
+
+// pruning is a run's way from scores to a smaller model. Models are built when
+// they are first needed: where all that is asked of them is stored, never.
+type pruning struct {
+	e      *engine
+	r      Run
+	g      *ground
+	mask   prune.Mask
+	facts  []string // what the smaller model depends on beside the plan
+	stages []record.Stage
+
+	full  model.Model // the dense model with rebuilt weights, in its own shapes
+	small model.Model
+}
+
+// prune scores, searches and rebuilds for a run, and enters into out what came
+// of it.
+func (e *engine) prune(ctx context.Context, r Run, g *ground, out *record.Run) (*pruning, error) {
+	p := &pruning{e: e, r: r, g: g, facts: g.facts}
+	scores, st, err := e.score(ctx, r, g)
+	if err != nil {
+		return nil, err
+	}
+	p.stages = append(p.stages, st)
+	if scores.PeakBytes > 0 {
+		out.Memory = &record.Memory{ScoringBytes: &scores.PeakBytes}
+	}
+	found, st, err := timed(e, r, StepSearch, g.facts, func() (found, error) { return e.search(ctx, r, g, scores) })
+	if err != nil {
+		return nil, err
+	}
+	p.mask, p.stages = found.Mask, append(p.stages, st)
+	out.Joint, out.Latency = found.Joint, found.Latency
+	describeMask(out, g.subject, r, g.calibration, p.mask)
+	if r.Rebuild.Method == NoRebuild {
+		p.full = g.subject.Model
+		return p, nil
+	}
+	c, err := g.subject.calibrateOnce(r.Rebuild.Samples, r.Rebuild.Seed, false, 0)
+	if err != nil {
+		return nil, fmt.Errorf("examples to rebuild with: %w", err)
+	}
+	p.facts = append(append([]string{}, g.facts...), c.Digest)
+	sites, st, err := timed(e, r, StepRebuild, p.facts, func() ([]record.RebuiltSite, error) { return p.rebuild(ctx) })
+	if err != nil {
+		return nil, err
+	}
+	out.Rebuilt, p.stages = sites, append(p.stages, st)
+	return p, nil
+}
+
+// rebuild makes p.full.
+func (p *pruning) rebuild(ctx context.Context) ([]record.RebuiltSite, error) {
+	s, rb := p.g.subject, p.r.Rebuild
+	c, err := s.calibrateOnce(rb.Samples, rb.Seed, false, 0)
+	if err != nil {
+		return nil, err
+	}
+	bar := p.e.host.Progress.Stage("rebuild "+s.Name, s.Model.Config().Layers)
+	defer bar.Done()
+	full, sites, err := prune.Rebuild(ctx, p.e.host.Device, s.Model, p.mask, c.Batches, rb.options(), bar.Add)
+	if err != nil {
+		return nil, err
+	}
+	p.full = full
+	return describeRebuild(sites), nil
+}
+
+// options is how weights are fitted.
+func (r Rebuild) options() prune.RebuildOptions {
+	o := prune.DefaultRebuildOptions()
+	o.Seed = r.Seed
+	if r.Method == ScaleUnits {
+		o.Method = prune.Scale
+	}
+	return o
+}
+
+// masked is the model in its own shapes whose masked form is the smaller model.
+func (p *pruning) masked(ctx context.Context) (model.Model, error) {
+	if p.full == nil {
+		if _, err := p.rebuild(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return p.full, nil
+}
+
+// compacted is the smaller model.
+func (p *pruning) compacted(ctx context.Context) (model.Model, error) {
+	if p.small != nil {
+		return p.small, nil
+	}
+	full, err := p.masked(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.small, err = prune.Compact(full, p.mask)
+	return p.small, err
+}
+
+// verify is the proof that the smaller model is the masked one.
+func (p *pruning) verify(ctx context.Context) (prune.Verification, error) {
+	full, err := p.masked(ctx)
+	if err != nil {
+		return prune.Verification{}, err
+	}
+	small, err := p.compacted(ctx)
+	if err != nil {
+		return prune.Verification{}, err
+	}
+	return prune.Verify(ctx, p.e.host.Device, full, small, p.mask, p.g.calibration.Batches)
+}
+
+// evaluate is what the smaller model reaches.
+func (p *pruning) evaluate(ctx context.Context) (*Evaluation, error) {
+	small, err := p.compacted(ctx)
+	if err != nil {
+		return nil, err
+	}
+	dev := p.e.host.Device
+	forget(dev, p.g.subject.Model) // the small model's memory is to be its own
+	forget(dev, p.full)
+	evaluated, err := p.g.feed.Evaluate(ctx, dev, small, nil)
+	if err != nil {
+		return nil, err
+	}
+	evaluated.Fault = evaluated.audit(small)
+	return evaluated, nil
+}
+
+// close frees what the device keeps of the models.
+func (p *pruning) close() {
+	if p.full != nil && p.full != p.g.subject.Model {
+		forget(p.e.host.Device, p.full)
+	}
+	if p.small != nil {
+		forget(p.e.host.Device, p.small)
+	}
+}
