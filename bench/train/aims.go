@@ -1,6 +1,7 @@
 package train
 
 import (
+	"math"
 	"slices"
 
 	"optin/kernels"
@@ -31,10 +32,8 @@ func (t *Trainer) losses(ops kernels.Ops, w *worker, out outputs, p *micro, b *b
 	if out.words == nil {
 		return loss, gradients
 	}
-	logits = grown(&l.logits, out.words.Len())
-	ops.Download(out.words, logits)
-	loss += wordLoss(logits, p.hidden, t.s.MaskWeight/(t.s.Mask*float64(b.tokens)))
-	return loss, append(gradients, l.give(ops, out.words, logits))
+	words, g := wordLoss(ops.(kernels.Backward), out.words, p.hidden, t.s.MaskWeight/(t.s.Mask*float64(b.tokens)))
+	return loss + words, append(gradients, g)
 }
 
 // give uploads a gradient.
@@ -70,18 +69,33 @@ func (t *Trainer) mainLoss(gradient, logits, scratch []float64, p *micro, weight
 	return loss
 }
 
-// wordLoss is weight times the sum of -log softmax at the hidden tokens, and
-// turns the logits into its gradient.
-func wordLoss(logits []float64, hidden []int32, weight float64) (loss float64) {
-	vocabulary := len(logits) / len(hidden)
+// wordLoss is weight times the sum of -log softmax at the hidden tokens, and its
+// gradient at the logits [len(hidden), vocabulary]. It is computed on the device:
+// a vocabulary is too long a row for the host.
+func wordLoss(ops kernels.Backward, logits *kernels.Tensor, hidden []int32, weight float64) (loss float64, gradient *kernels.Tensor) {
+	at, less := make([]int32, len(hidden)), make([]float32, len(hidden))
 	for i, id := range hidden {
-		row := logits[i*vocabulary : (i+1)*vocabulary]
-		at := row[id]
-		loss += weight * (softmax(row, row, 1) - at)
-		row[id]--
-		for c := range row {
-			row[c] *= weight
-		}
+		at[i], less[i] = int32(i*logits.Cols)+id, float32(-weight)
 	}
-	return loss
+	places := ops.UploadInts(at)
+	p := ops.Softmax(logits)
+	right := make([]float64, len(hidden))
+	ops.Download(ops.Gather(column(p), places, p.Len()), right)
+	for _, probability := range right {
+		loss -= weight * math.Log(max(probability, leastProbability))
+	}
+	gradient = ops.Scale(p, weight)
+	ops.ScatterAdd(column(gradient), ops.Upload(len(less), 1, less), places, p.Len())
+	return loss, gradient
+}
+
+// leastProbability is the smallest that float32 holds in full; below it the loss
+// stops growing, while the gradient stays what it is.
+const leastProbability = 0x1p-126
+
+// column is x as one column.
+func column(x *kernels.Tensor) *kernels.Tensor {
+	flat := *x
+	flat.Rows, flat.Cols = x.Len(), 1
+	return &flat
 }

@@ -120,7 +120,11 @@ func TestStartHeads(t *testing.T) {
 			return ""
 		}
 		return strings.TrimPrefix(name, "bert.")
-	}, func(c map[string]any) { c["architectures"] = []string{"BertModel"}; delete(c, "id2label"); delete(c, "label2id") })
+	}, func(c map[string]any) {
+		c["architectures"] = []string{"BertModel"}
+		delete(c, "id2label")
+		delete(c, "label2id")
+	})
 	for name, c := range map[string]struct {
 		o    Opening
 		note string
