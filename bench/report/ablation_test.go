@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"math"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -100,6 +101,18 @@ func TestWhole(t *testing.T) {
 	}
 	if list, err := pictures(rec); err != nil || len(list) > 0 {
 		t.Errorf("%d pictures, %v", len(list), err)
+	}
+	if table := overallTable(rec); len(table.rows) > 0 {
+		t.Errorf("a mean of what was not pruned: %v", table.rows)
+	}
+}
+
+// TestSigned has no sign of a zero that is none.
+func TestSigned(t *testing.T) {
+	for v, want := range map[float64]string{0.005: "+0.50", -0.005: "-0.50", 0: "+0.00", math.Copysign(0, -1): "+0.00"} {
+		if got := points(v); got != want {
+			t.Errorf("%v is %s, want %s", v, got, want)
+		}
 	}
 }
 

@@ -199,7 +199,7 @@ func latencyTable(rec *record.Record, m *record.Model) table {
 
 // signed writes a number with its sign and so many digits.
 func signed(v float64, digits int) string {
-	text := strconv.FormatFloat(v, 'f', digits, 64)
+	text := strconv.FormatFloat(v+0, 'f', digits, 64) // -0 + 0 is 0
 	if v >= 0 {
 		return "+" + text
 	}

@@ -8,7 +8,8 @@ import (
 )
 
 // overallTable averages each model's headline figure over all models, for the
-// ways and budgets that every model has. It has no rows for a single model.
+// ways and budgets that every model has. It has no rows for a single model, nor
+// where nothing was removed.
 func overallTable(rec *record.Record) table {
 	t := table{
 		title: fmt.Sprintf("Mean over the %d models (%%)", len(rec.Models)),
@@ -27,6 +28,9 @@ func overallTable(rec *record.Record) table {
 		every = append(every, perModel[i]...)
 	}
 	keeps := budgets(every)
+	if whole(keeps) {
+		return t
+	}
 	for _, keep := range keeps {
 		t.header = append(t.header, "keep "+three(keep))
 	}

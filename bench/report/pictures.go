@@ -36,7 +36,7 @@ func pictures(rec *record.Record) ([]picture, error) {
 	for i := range rec.Models {
 		m := &rec.Models[i]
 		all := seriesOf(rec, m.Name)
-		if keeps := budgets(all); len(keeps) == 0 || keeps[len(keeps)-1] == 1 {
+		if whole(budgets(all)) {
 			continue
 		}
 		a.qualities(rec, m, all)

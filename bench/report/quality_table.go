@@ -110,3 +110,6 @@ func budgets(all []series) []float64 {
 	}
 	return descending(out)
 }
+
+// whole reports whether budgets remove nothing.
+func whole(keeps []float64) bool { return len(keeps) == 0 || keeps[len(keeps)-1] == 1 }
