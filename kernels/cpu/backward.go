@@ -74,7 +74,7 @@ func (o *ops) LayerNormBackward(dy, x, residual *kernels.Tensor, gamma *kernels.
 	stack := kernels.CheckLayerNormBackward(dy, x, residual, gamma)
 	dx := o.real(dy.Rows, dy.Cols)
 	mark := o.Mark()
-	scratch := o.real(1, x.Cols)
+	scratch := o.real(C.OPTIN_NORM_ROWS, x.Cols)
 	C.optin_cpu_layernorm_backward_f32(o.isa, floats(dx), floats(dy), floats(x), floats(residual), o.plain(gamma), C.double(eps),
 		C.size_t(stack), C.size_t(x.Rows), C.size_t(x.Cols), floats(scratch))
 	o.Release(mark)

@@ -8,12 +8,12 @@
          (optin_cpu_attention_slopes slopes, const optin_cpu_attention *spec,                   \
           const int32_t *q_offsets, const int32_t *k_offsets),                                  \
          (slopes, spec, q_offsets, k_offsets))                                                  \
-  /* gradient to src and residual; dst, dy (stack, rows, C), scratch (C) */                     \
+  /* gradient to src and residual; dst, dy (stack, rows, C), scratch (OPTIN_NORM_ROWS, C) */    \
   KERNEL(layernorm_backward_f32,                                                                \
          (float *dst, const float *dy, const float *src, const float *residual,                 \
           const float *gamma, double eps, size_t stack, size_t rows, size_t C, float *scratch), \
          (dst, dy, src, residual, gamma, eps, stack, rows, C, scratch))                         \
-  /* adds the gradients to gamma and beta, (C) or NULL; the rest as above */                    \
+  /* adds the gradients to gamma and beta, (C) or NULL; scratch (C) */                          \
   KERNEL(layernorm_weights_f32,                                                                 \
          (float *dgamma, float *dbeta, const float *dy, const float *src,                       \
           const float *residual, double eps, size_t stack, size_t rows, size_t C,               \

@@ -42,6 +42,9 @@ typedef struct {
   float beta1, rest1, correct1, beta2, rest2, correct2;
 } optin_cpu_adamw;
 
+// Rows that the gradient of a LayerNorm has in work at a time.
+enum { OPTIN_NORM_ROWS = 4 };
+
 #include "kernel_list.h"
 
 // The kernels compiled for one instruction set.

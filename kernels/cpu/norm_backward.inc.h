@@ -1,5 +1,5 @@
-// Gradients of the kernels that take sums over a row: these are again in double
-// precision. Rows of the forward's arguments repeat under a stack of gradients.
+// Gradients of the kernels that take sums over a row. Rows of the forward's arguments
+// repeat under a stack of gradients.
 
 // A row s = x + residual, of which z = (s - mean s)/sqrt(var s + eps) is made.
 typedef struct {
@@ -26,15 +26,14 @@ static inline vf load_centered(const centered_row *s, size_t c, size_t left) {
 // dst = (g - mean g - z mean(g z)) / sqrt(var s + eps), g = dy gamma
 static void layernorm_row_backward(float *dst, const float *dy, const centered_row *s,
                                    const float *gamma, size_t C) {
-  vd sum = d_zero(), along = d_zero();
+  vf sum = v_set(0.0f), along = v_set(0.0f);
   for (size_t c = 0; c < C; c += W) {
     const size_t left = C - c;
     const vf g = v_mul(load(dy + c, left), load(gamma + c, left));
-    sum = d_add(sum, g);
-    along = d_fma(g, load_centered(s, c, left), along);
+    sum = v_add(sum, g);
+    along = v_fma(g, load_centered(s, c, left), along);
   }
-  const vf mean = v_set((float)(d_sum(sum) / (double)C));
-  const vf slope = v_set((float)(d_sum(along) / (double)C));
+  const vf mean = v_set(v_sum(sum) / (float)C), slope = v_set(v_sum(along) / (float)C);
   for (size_t c = 0; c < C; c += W) {
     const size_t left = C - c;
     const vf g = v_mul(load(dy + c, left), load(gamma + c, left));
@@ -46,10 +45,17 @@ static void layernorm_row_backward(float *dst, const float *dy, const centered_r
 static void layernorm_backward_f32(float *dst, const float *dy, const float *src,
                                    const float *residual, const float *gamma, double eps,
                                    size_t stack, size_t rows, size_t C, float *scratch) {
-  for (size_t r = 0; r < rows; r++) {
-    const centered_row s = center_row(scratch, src, residual, eps, r, C);
-    for (size_t at = r; at < stack * rows; at += rows) {
-      layernorm_row_backward(dst + at * C, dy + at * C, &s, gamma, C);
+  centered_row s[OPTIN_NORM_ROWS];  // at once, since one row waits for its sums most of the time
+  for (size_t r = 0; r < rows; r += OPTIN_NORM_ROWS) {
+    const size_t n = rows - r < OPTIN_NORM_ROWS ? rows - r : OPTIN_NORM_ROWS;
+    for (size_t i = 0; i < n; i++) {
+      s[i] = center_row(scratch + i * C, src, residual, eps, r + i, C);
+    }
+    for (size_t part = 0; part < stack; part++) {
+      const size_t at = (part * rows + r) * C;
+      for (size_t i = 0; i < n; i++) {
+        layernorm_row_backward(dst + at + i * C, dy + at + i * C, &s[i], gamma, C);
+      }
     }
   }
 }
