@@ -11,9 +11,9 @@ import (
 
 // JointOptions say how the joint search works.
 type JointOptions struct {
-	// Shrink is tried in full, and the value whose set loses least on held-out
-	// probes is taken: the share of the interactions between units that is left
-	// out of a price, between 0 (all count) and 1 (none does: additive).
+	// Shrink is tried in full, and the value whose set loses least is taken: the
+	// share of the interactions between units that is left out of a price, between
+	// 0 (all count) and 1 (none does: additive).
 	Shrink []float64
 	// Swaps is how many exchanges of removed for kept units may follow; 0: none.
 	Swaps int
@@ -21,22 +21,26 @@ type JointOptions struct {
 	// between only the cheapest 4*Batch compete, at their true prices. 0: as many
 	// as make both cost the same time.
 	Batch int
+
+	judge func(Mask) (float64, error) // what sets are compared by; nil: heldOut.Loss
 }
 
 // DefaultJointOptions is a grid of shrinkage, and swaps until they stop paying.
 func DefaultJointOptions() JointOptions {
-	return JointOptions{Shrink: []float64{0, 0.2, 0.4, 0.6, 0.8, 0.9, 1}, Swaps: 4096}
+	return JointOptions{Shrink: []float64{0, 0.2, 0.4, 0.6, 0.8}, Swaps: 4096}
 }
 
 // JointReport says how good a jointly chosen set is, in the unit of the scores.
 type JointReport struct {
-	Probes   int     // of the search
+	Probes   int     // that the set was chosen by
 	Shrink   float64 // share of the interactions that was left out
 	InSample float64 // loss of the set by the probes that chose it
-	HeldOut  float64 // by probes that did not; the mean square of what they see
+	HeldOut  float64 // by probes that did not
 	Additive float64 // HeldOut of the set that the additive search chooses
-	True     float64 // measured on the model without the set; JointSearch does
 	FellBack bool    // the additive set loses less and was taken
+
+	// Of JointSearch: measured on the model without the set.
+	True, TrueAdditive float64
 }
 
 // Joint chooses what to remove by the loss of the whole set (METHOD section 4).
@@ -49,53 +53,84 @@ type JointReport struct {
 // then units come back into what is left of it, and swaps follow.
 //
 // Choosing among many units exploits the noise of few probes: the set's loss by
-// the same probes is far too small. So interactions are shrunk by a, which is
-// chosen by the loss on the probes of heldOut, taken at the same mask; and where
-// the additive set loses less there, that is the result.
+// the same probes is too small. So interactions are shrunk by a, which is chosen
+// by the loss on the probes of heldOut, taken at the same mask; and where the
+// additive set loses less there, that is the result.
 //
 // The search begins at the mask at which the probes were taken, and may bring
-// back what that has removed.
+// back what that has removed. Beyond the dense model there is no additive set.
 func Joint(sites []model.Site, search, heldOut *Probes, c Costs, b Budget, o JointOptions) (Mask, JointReport, error) {
-	report := JointReport{Probes: search.Len()}
-	if err := b.check(); err != nil {
+	report := JointReport{Probes: search.kept()}
+	if err := reachable(sites, c, b); err != nil {
 		return nil, report, err
 	}
-	if len(o.Shrink) == 0 || search.Len() == 0 || heldOut.Len() == 0 {
-		return nil, report, fmt.Errorf("joint search: %d values of shrinkage, %d probes, %d held-out probes: none may be 0", len(o.Shrink), search.Len(), heldOut.Len())
-	}
-	if least := smallest(sites, c, b); least > b.limit(c) {
-		return nil, report, unreachable(c, b, least)
+	if len(o.Shrink) == 0 || search.kept() == 0 || heldOut.kept() == 0 {
+		return nil, report, fmt.Errorf("joint search: %d values of shrinkage, rows of %d probes to search by and of %d to judge by: none may be 0", len(o.Shrink), search.kept(), heldOut.kept())
 	}
 	effects, err := search.effects(sites)
 	if err != nil {
 		return nil, report, err
 	}
-	masks := make([]Mask, len(o.Shrink))
+	candidates := make([]candidateSet, len(o.Shrink))
 	var wg sync.WaitGroup
 	for i, a := range o.Shrink {
-		wg.Go(func() { masks[i] = effects.search(sites, c, b, a, o) })
+		wg.Go(func() { candidates[i] = candidateSet{effects.search(sites, c, b, a, o), a, false} })
 	}
 	wg.Wait()
-	report.HeldOut = math.Inf(1)
-	var mask Mask
-	for i, a := range o.Shrink {
-		if loss := heldOut.Loss(masks[i]); loss < report.HeldOut {
-			mask, report.Shrink, report.HeldOut = masks[i], a, loss
+	if search.At == nil {
+		mask, err := Additive(sites, search.Scores(), c, b)
+		if err != nil {
+			return nil, report, err
 		}
+		report.Additive = heldOut.Loss(mask)
+		candidates = append(candidates, candidateSet{mask, 1, true})
 	}
-	additive, err := Additive(sites, search.Scores(), c, b)
+	if o.judge == nil {
+		o.judge = func(m Mask) (float64, error) { return heldOut.Loss(m), nil }
+	}
+	best, err := least(candidates, o.judge)
 	if err != nil {
 		return nil, report, err
 	}
-	report.Additive = heldOut.Loss(additive)
-	if report.Additive < report.HeldOut {
-		mask, report.Shrink, report.HeldOut, report.FellBack = additive, 1, report.Additive, true
+	report.Shrink, report.FellBack = best.shrink, best.additive
+	report.InSample, report.HeldOut = search.Loss(best.mask), heldOut.Loss(best.mask)
+	return best.mask, report, nil
+}
+
+// candidateSet is a set that may be chosen.
+type candidateSet struct {
+	mask     Mask
+	shrink   float64
+	additive bool
+}
+
+// least is the candidate that loses least, of equal ones the first.
+func least(candidates []candidateSet, judge func(Mask) (float64, error)) (best candidateSet, err error) {
+	lowest := math.Inf(1)
+	for _, c := range candidates {
+		loss, err := judge(c.mask)
+		if err != nil {
+			return best, err
+		}
+		if loss < lowest {
+			best, lowest = c, loss
+		}
 	}
-	if mask == nil {
-		return nil, report, fmt.Errorf("joint search: the loss on the held-out probes is not a number")
+	if best.mask == nil {
+		return best, fmt.Errorf("joint search: the loss of every set is not a number")
 	}
-	report.InSample = search.Loss(mask)
-	return mask, report, nil
+	return best, nil
+}
+
+// reachable refuses a budget that no set meets.
+func reachable(sites []model.Site, c Costs, b Budget) error {
+	if err := b.check(); err != nil {
+		return err
+	}
+	if least := smallest(sites, c, b); least > b.limit(c) {
+		return unreachable(c, b, least)
+	}
+	return nil
 }
 
 // smallest is the least encoder cost that b's minima allow.
@@ -110,16 +145,19 @@ func smallest(sites []model.Site, c Costs, b Budget) int64 {
 // effects are the columns of a G, one unit after the other, with what of them
 // the search needs again and again.
 type effects struct {
-	probes  int
-	values  []float32 // [units, probes]
+	rows    int       // of G
+	values  []float32 // [units, rows]
 	squares []float64 // [units], |g_u|^2
 	start   []float32 // r0
 	at      Mask
 }
 
 func (p *Probes) effects(sites []model.Site) (*effects, error) {
-	n := p.Len()
-	e := &effects{probes: n, start: make([]float32, n), at: p.at(sites)}
+	n := len(p.G)
+	if n == 0 {
+		return nil, fmt.Errorf("joint search: no rows of the probes were kept")
+	}
+	e := &effects{rows: n, start: make([]float32, n), at: p.at(sites)}
 	for i, r := range p.Residual {
 		e.start[i] = float32(r)
 	}
@@ -144,7 +182,7 @@ func (p *Probes) effects(sites []model.Site) (*effects, error) {
 }
 
 // of is what the probes see of removing unit u.
-func (e *effects) of(u int) []float32 { return e.values[u*e.probes : (u+1)*e.probes] }
+func (e *effects) of(u int) []float32 { return e.values[u*e.rows : (u+1)*e.rows] }
 
 // search removes units until the budget is met.
 func (e *effects) search(sites []model.Site, c Costs, b Budget, shrink float64, o JointOptions) Mask {

@@ -89,8 +89,8 @@ func (t *Truth) logits(ctx context.Context, p *prober) (kd float64, err error) {
 	err = p.dev.One(ctx, func(ops kernels.Ops) error {
 		loss := ops.New(kernels.F64, 1, 1)
 		for b := range p.batches {
-			x, base := p.origin.upload(ops, b), t.dense.origin.upload(ops, b)
-			if p.origin.regression {
+			x, base := p.uploadLogits(ops, b), t.dense.uploadLogits(ops, b)
+			if p.m.Config().Regression {
 				ops.SquaredError(loss, x, base)
 			} else {
 				ops.KLDivergence(loss, x, base, t.tau)
@@ -99,7 +99,7 @@ func (t *Truth) logits(ctx context.Context, p *prober) (kd float64, err error) {
 		kd = read(ops, loss)
 		return nil
 	})
-	if !p.origin.regression {
+	if !p.m.Config().Regression {
 		kd *= t.tau * t.tau
 	}
 	return kd, err
@@ -109,4 +109,13 @@ func read(ops kernels.Ops, scalar *kernels.Tensor) float64 {
 	var value [1]float64
 	ops.Download(scalar, value[:])
 	return value[0]
+}
+
+// uploadLogits is the logits of micro-batch b.
+func (p *prober) uploadLogits(ops kernels.Ops, b int) *kernels.Tensor {
+	values := make([]float32, len(p.logits[b]))
+	for i, v := range p.logits[b] {
+		values[i] = float32(v)
+	}
+	return ops.Upload(p.batches[b].Examples(), len(p.m.Config().Labels), values)
 }

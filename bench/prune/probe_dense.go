@@ -3,7 +3,6 @@ package prune
 import (
 	"context"
 	"fmt"
-	"math"
 	"sync"
 
 	"optin/bench/model"
@@ -18,6 +17,7 @@ type prober struct {
 	batches  []*model.Input
 	o        ProbeOptions
 	signs    signs
+	kept     int // probes whose rows are kept
 	progress func(int)
 
 	firstRow     []int // by micro-batch, of all packed rows
@@ -26,7 +26,7 @@ type prober struct {
 	hidden []tensors         // input of block k; [layers]: output of the last
 	own    []tensors         // output of block k, its own units there; aliases hidden[k+1] where they are anyway
 	grams  []*kernels.Tensor // by block [probes*2*rank, hidden]: b'Phi, a'Phi of each probe; nil for those that count for no block
-	origin *origin
+	logits [][]float64       // by micro-batch
 
 	mu      sync.Mutex
 	workers map[kernels.Ops]*sweeper
@@ -39,6 +39,9 @@ func newProber(dev kernels.Device, m model.Model, mask Mask, batches []*model.In
 	for _, in := range batches {
 		p.firstRow, p.firstExample = append(p.firstRow, rows), append(p.firstExample, examples)
 		rows, examples = rows+in.Seq.Rows(), examples+in.Examples()
+	}
+	if o.Rows > 0 {
+		p.kept = min(o.Probes, max(1, o.Rows/p.rowsPerProbe()))
 	}
 	return p
 }
@@ -87,8 +90,7 @@ func (p *prober) run(ctx context.Context) error {
 		}
 		p.own = append(p.own, list)
 	}
-	p.origin = &origin{signs: p.signs, examples: p.firstExample, regression: c.Regression, classes: len(c.Labels),
-		logits: make([][]float64, len(p.batches)), seen: make([][]float64, c.Layers)}
+	p.logits = make([][]float64, len(p.batches))
 	return p.dev.Each(ctx, len(p.batches), p.forward)
 }
 
@@ -125,8 +127,8 @@ func (p *prober) forward(ops kernels.Ops, b int) error {
 		ops.Release(mark)
 	}
 	logits := p.m.Head(pass, p.hidden[len(p.hidden)-1][b])
-	p.origin.logits[b] = make([]float64, logits.Len())
-	ops.Download(logits, p.origin.logits[b])
+	p.logits[b] = make([]float64, logits.Len())
+	ops.Download(logits, p.logits[b])
 	return nil
 }
 
@@ -172,7 +174,6 @@ func (p *prober) project(ops kernels.Ops, k int) error {
 			ops.Release(mark)
 		}
 	}
-	p.origin.seen[k] = p.see(ops, gram)
 	return nil
 }
 
@@ -182,21 +183,26 @@ func (p *prober) factors(b, k, from, to int) factors {
 		first: p.firstRow[b], rows: p.batches[b].Seq.Rows()}
 }
 
-// see is <V, Phi Phi'> of every probe of a block,
-//
-//	r^-1/2 sum of (a_i'Phi) (b_i'Phi)'
-func (p *prober) see(ops kernels.Ops, gram *kernels.Tensor) []float64 {
-	values := make([]float64, gram.Len())
-	ops.Download(gram, values)
-	seen, half := make([]float64, p.o.Probes), p.o.Rank*gram.Cols
-	for i := range seen {
-		pair := values[2*half*i : 2*half*(i+1)]
-		for j, v := range pair[:half] {
-			seen[i] += v * pair[half+j]
-		}
-		seen[i] /= math.Sqrt(float64(p.o.Rank))
+// units is how many the model has.
+func (p *prober) units() (n int) {
+	for _, s := range p.m.Sites() {
+		n += s.Units
 	}
-	return seen
+	return n
+}
+
+// examples is how many samples there are.
+func (p *prober) examples() int {
+	last := len(p.batches) - 1
+	return p.firstExample[last] + p.batches[last].Examples()
+}
+
+// rowsPerProbe is how many rows of G a probe has.
+func (p *prober) rowsPerProbe() int {
+	if p.o.Whole {
+		return 1
+	}
+	return p.examples()
 }
 
 func (p *prober) close() {

@@ -7,40 +7,93 @@ import (
 	"optin/kernels"
 )
 
-// sweep takes flows of probes from to to through all micro-batches: by flow, what
-// each probe sees of removing every unit, [probes][units].
-func (p *prober) sweep(ctx context.Context, from, to int, flows []flow) ([][][]float32, error) {
-	out := make([][][]float32, len(flows))
-	for f := range out {
-		out[f] = make([][]float32, to-from)
+// harvest is what probes see of removing every unit, in the flows of one part.
+type harvest struct {
+	squares [][]float64 // [probes][units]: sum over the rows of a probe
+	rows    [][]float32 // [probes*rows][units]; nil where rows are not kept
+}
+
+// sweep takes flows of probes from to to through all micro-batches. It returns a
+// harvest for every part.
+func (p *prober) sweep(ctx context.Context, from, to int, flows []flow) ([]harvest, error) {
+	parts := 0
+	for _, f := range flows {
+		parts = max(parts, f.part+1)
+	}
+	s := sweeping{prober: p, from: from, flows: flows, out: make([]harvest, parts)}
+	for i := range s.out {
+		s.out[i].squares = make([][]float64, to-from)
+		s.out[i].rows = make([][]float32, max(0, min(to, p.kept)-from)*p.rowsPerProbe())
 	}
 	if from >= to {
-		return out, nil
+		return s.out, nil
 	}
 	chunk := p.chunk(to-from, len(flows))
-	chunks := (to - from + chunk - 1) / chunk
-	sums := make([]inOrder, chunks)
-	err := p.dev.Each(ctx, chunks*len(p.batches), func(ops kernels.Ops, job int) error {
+	s.sums = make([]inOrder, (to-from+chunk-1)/chunk)
+	err := p.dev.Each(ctx, len(s.sums)*len(p.batches), func(ops kernels.Ops, job int) error {
 		c, b := job/len(p.batches), job%len(p.batches)
 		first := from + c*chunk
-		n := min(chunk, to-first)
 		w, err := p.sweeper(ops)
 		if err != nil {
 			return err
 		}
-		passes, done := sums[c].add(b, len(p.batches), w.sweep(b, first, n, flows))
-		if !done {
-			return nil
-		}
-		for i, row := range passes {
-			out[i%len(flows)][first-from+i/len(flows)] = removed(row)
-		}
-		if p.progress != nil {
-			p.progress(n)
-		}
+		n := min(chunk, to-first)
+		w.sweep(b, first, n, flows)
+		s.reap(w, c, b, first, n)
 		return nil
 	})
-	return out, err
+	return s.out, err
+}
+
+// sweeping is a sweep on its way.
+type sweeping struct {
+	*prober
+	from  int
+	flows []flow
+	sums  []inOrder // by chunk
+	out   []harvest
+}
+
+// reap takes what the sweep of probes from first on found in micro-batch b: the
+// rows of its examples, and with the last micro-batch the sum of their squares;
+// or, with Whole, the sums over all examples.
+func (s *sweeping) reap(w *sweeper, chunk, b, first, probes int) {
+	examples, units := s.batches[b].Examples(), s.units()
+	passes := make([][]float64, 0, probes*len(s.out))
+	for i := range probes {
+		for part := range s.out {
+			gradients, sum := w.gradients(i, part, s.flows), make([]float64, units)
+			for e := range examples {
+				row := gradients[e*units : (e+1)*units]
+				if s.o.Whole {
+					plus(sum, row)
+					continue
+				}
+				plusSquares(sum, row)
+				if first+i < s.kept {
+					s.out[part].rows[(first+i-s.from)*s.rowsPerProbe()+s.firstExample[b]+e] = removed(row)
+				}
+			}
+			passes = append(passes, sum)
+		}
+	}
+	sums, done := s.sums[chunk].add(b, len(s.batches), passes)
+	if !done {
+		return
+	}
+	for i, sum := range sums {
+		probe, part := first-s.from+i/len(s.out), i%len(s.out)
+		if s.o.Whole {
+			if s.from+probe < s.kept {
+				s.out[part].rows[probe] = removed(sum)
+			}
+			square(sum)
+		}
+		s.out[part].squares[probe] = sum
+	}
+	if s.progress != nil {
+		s.progress(probes)
+	}
 }
 
 // removed is what removing units does to first order: the opposite of the
@@ -53,17 +106,40 @@ func removed(gradient []float64) []float32 {
 	return row
 }
 
-// passesAtOnce bounds what a worker holds: a gradient to the hidden state of a
-// micro-batch for each.
-const passesAtOnce = 64
+func square(x []float64) {
+	for i, v := range x {
+		x[i] = v * v
+	}
+}
+
+func plus(dst, x []float64) {
+	for i, v := range x {
+		dst[i] += v
+	}
+}
+
+func plusSquares(dst, x []float64) {
+	for i, v := range x {
+		dst[i] += v * v
+	}
+}
+
+// What a worker holds while it sweeps is bounded: for each pass, a gradient to
+// the hidden state of a micro-batch, and a row of units for each of its examples.
+const (
+	passesAtOnce = 64
+	sweepBytes   = 256 << 20
+)
 
 // chunk is how many probes a worker takes through a micro-batch together. Every
 // sweep also runs the model forward once, and a backward pass costs about 1.6
 // times that; against this stands that all workers are to end at the same time.
 // No number depends on it.
 func (p *prober) chunk(probes, flows int) int {
+	pass := 4 * (p.batches[0].Seq.Rows()*p.m.Config().Hidden + p.batches[0].Examples()*p.units())
+	most := min(probes, max(1, min(passesAtOnce, sweepBytes/pass)/flows))
 	best, least := 1, 0.0
-	for n := 1; n <= min(probes, max(1, passesAtOnce/flows)); n++ {
+	for n := 1; n <= most; n++ {
 		sweeps := (probes + n - 1) / n * len(p.batches)
 		rounds := (sweeps + p.dev.Workers() - 1) / p.dev.Workers()
 		if cost := float64(rounds) * (1 + 1.6*float64(n*flows)); least == 0 || cost < least {
@@ -71,6 +147,21 @@ func (p *prober) chunk(probes, flows int) int {
 		}
 	}
 	return best
+}
+
+// apart are flows with the two losses in parts of their own, KD unscaled. With a
+// depth, MD takes as many passes as it has blocks.
+func (p *prober) apart() []flow {
+	var flows []flow
+	if !p.o.NoMD {
+		for class := range max(1, p.o.Depth) {
+			flows = append(flows, flow{md: true, class: class, period: p.o.Depth})
+		}
+	}
+	if !p.o.NoKD {
+		flows = append(flows, flow{kd: 1, part: min(1, len(flows))})
+	}
+	return flows
 }
 
 // inOrder adds up what comes from micro-batches in their order, whenever it
@@ -97,58 +188,15 @@ func (s *inOrder) add(b, n int, passes [][]float64) (sum [][]float64, done bool)
 			return nil, false
 		}
 		delete(s.waiting, s.next)
-		s.take(passes)
+		if s.sum == nil {
+			s.sum = passes
+		} else {
+			for i, row := range passes {
+				plus(s.sum[i], row)
+			}
+		}
 		if s.next++; s.next == n {
 			return s.sum, true
 		}
 	}
-}
-
-func (s *inOrder) take(passes [][]float64) {
-	if s.sum == nil {
-		s.sum = passes
-		return
-	}
-	for i, row := range passes {
-		for u, v := range row {
-			s.sum[i][u] += v
-		}
-	}
-}
-
-// apart takes the first n probes with the two losses in passes of their own, KD
-// unscaled.
-func (p *prober) apart(ctx context.Context, n int) (md, kd [][]float32, err error) {
-	var flows []flow
-	if !p.o.NoMD {
-		flows = append(flows, flow{md: true})
-		for class := 1; class < p.o.Depth; class++ {
-			flows = append(flows, flow{md: true, class: class})
-		}
-		for i := range flows {
-			flows[i].period = p.o.Depth
-		}
-	}
-	if !p.o.NoKD {
-		flows = append(flows, flow{kd: 1})
-	}
-	rows, err := p.sweep(ctx, 0, n, flows)
-	if err != nil {
-		return nil, nil, err
-	}
-	if !p.o.NoKD {
-		kd, rows = rows[len(rows)-1], rows[:len(rows)-1]
-	}
-	for f, more := range rows {
-		if f == 0 {
-			md = more
-			continue
-		}
-		for i, row := range more {
-			for u, v := range row {
-				md[i][u] += v
-			}
-		}
-	}
-	return md, kd, nil
 }

@@ -10,8 +10,9 @@ import (
 
 // flow is what one backward pass of a probe carries.
 type flow struct {
-	md bool
-	kd float64 // size of what enters at the logits; 0: nothing
+	md   bool
+	kd   float64 // size of what enters at the logits; 0: nothing
+	part int     // flows of a probe with the same part add up
 
 	// With a period, cotangents enter at every period-th block only, those whose
 	// number leaves class, and each ends where the next one enters: so it counts
@@ -31,9 +32,13 @@ type sweeper struct {
 
 	later []*kernels.Tensor // by pass: gradient to the output of the present block
 	alive []bool            // by pass: whether anything has entered yet
-	sums  []*kernels.Tensor // by site [passes, units], F64: what the masks get
+	sums  []*kernels.Tensor // by site [passes*examples, units]: what the masks get
 	host  []float32
-	soft  softener
+	blank []float32 // zeros
+
+	total, wide []float64
+	view        kernels.Tensor
+	soft        softener
 
 	// What Pull is given, so that giving it does not allocate.
 	result, gradient, input, into [1]*kernels.Tensor
@@ -53,22 +58,20 @@ func (p *prober) sweeper(ops kernels.Ops) (*sweeper, error) {
 		return nil, err
 	}
 	sites := len(p.m.Sites())
-	w := &sweeper{p: p, ops: ops.(kernels.Backward), tape: tape, soft: newSoftener(p.origin.classes),
+	w := &sweeper{p: p, ops: ops.(kernels.Backward), tape: tape, soft: newSoftener(len(p.m.Config().Labels)),
 		rows: make([]kernels.Tensor, sites), pass: model.Pass{Ops: tape, Masks: make([]*kernels.Tensor, sites)}}
 	p.workers[ops] = w
 	return w, nil
 }
 
-// sweep takes the flows of some probes, from on, through micro-batch b and
-// returns what they send to each mask: [passes][units], a probe's flows side by
-// side.
-func (w *sweeper) sweep(b, from, probes int, flows []flow) [][]float64 {
+// sweep takes the flows of some probes, from on, through micro-batch b, a probe's
+// flows side by side. What masks get is then in sums.
+func (w *sweeper) sweep(b, from, probes int, flows []flow) {
 	w.begin(b, probes*len(flows))
 	w.enterLogits(b, from, flows)
 	for k := len(w.p.own) - 1; k >= 0; k-- {
 		w.block(b, k, from, flows)
 	}
-	return w.read()
 }
 
 // begin takes what lives as long as the sweep.
@@ -84,7 +87,7 @@ func (w *sweeper) begin(b, passes int) {
 		w.alive = append(w.alive, false)
 	}
 	for _, s := range w.p.m.Sites() {
-		w.sums = append(w.sums, w.ops.New(kernels.F64, passes, s.Units))
+		w.sums = append(w.sums, w.zeros(passes*in.Examples(), s.Units))
 	}
 }
 
@@ -101,7 +104,7 @@ func (w *sweeper) enterLogits(b, from int, flows []flow) {
 			continue
 		}
 		mark := w.ops.Mark()
-		values := w.soft.cotangent(w.p.origin, b, from+i/len(flows), w.p.o.Tau, f.kd)
+		values := w.soft.cotangent(w.p, b, from+i/len(flows), f.kd)
 		w.pull(i, logits, w.ops.Upload(logits.Rows, logits.Cols, values), x, false)
 		w.alive[i] = true
 		w.ops.Release(mark)
@@ -199,21 +202,25 @@ func (w *sweeper) wear(k int) {
 		if w.pass.Masks[s] = w.p.mask.site(w.tape, s); w.pass.Masks[s] == nil {
 			w.pass.Masks[s] = w.tape.Mask(site.Units)
 		}
-		w.masks = append(w.masks, grad.MaskSum{Mask: w.pass.Masks[s], Dst: &w.rows[s]})
+		w.masks = append(w.masks, grad.MaskSum{Mask: w.pass.Masks[s], Dst: &w.rows[s], Segments: w.pass.Seq})
 	}
 }
 
-// own is the cotangent that enters at the output of block k,
+// own is the cotangent that enters at the output of block k, taken back through
+// the normalization.
+func (w *sweeper) own(b, k, probe int, out *kernels.Tensor) *kernels.Tensor {
+	return w.ops.NormalizeRowsBackward(w.cotangent(b, k, probe, w.p.grams[k]), out)
+}
+
+// cotangent is, for Phi as the Grams gram of block k have it,
 //
 //	r^-1/2 (sum of a_i b_i' + b_i a_i') Phi
-//
-// taken back through the normalization.
-func (w *sweeper) own(b, k, probe int, out *kernels.Tensor) *kernels.Tensor {
+func (w *sweeper) cotangent(b, k, probe int, gram *kernels.Tensor) *kernels.Tensor {
 	r := w.p.o.Rank
 	f := w.p.factors(b, k, probe, probe+1)
 	f.size = float32(1 / math.Sqrt(float64(r)))
-	w.gram = w.p.grams[k].Slice(2*r*probe, 2*r*(probe+1))
-	return w.ops.NormalizeRowsBackward(w.ops.MatMul(f.upload(w.ops, &w.host), &w.gram, false, false), out)
+	w.gram = gram.Slice(2*r*probe, 2*r*(probe+1))
+	return w.ops.MatMul(f.upload(w.ops, &w.host), &w.gram, false, false)
 }
 
 // pull takes pass i from a gradient at out to the input x (nil: not wanted),
@@ -226,22 +233,44 @@ func (w *sweeper) pull(i int, out, gradient, x *kernels.Tensor, counts bool) {
 	}
 	if counts {
 		p.Masks = w.masks
+		n := w.pass.Seq.Count()
 		for s, sums := range w.sums {
-			w.rows[s] = sums.Slice(i, i+1)
+			w.rows[s] = sums.Slice(i*n, (i+1)*n)
 		}
 	}
 	w.tape.Pull(p)
 }
 
-// read downloads what the masks got.
-func (w *sweeper) read() [][]float64 {
-	passes := make([][]float64, len(w.later))
-	for _, sums := range w.sums {
-		values := make([]float64, sums.Len())
-		w.ops.Download(sums, values)
-		for i := range passes {
-			passes[i] = append(passes[i], values[i*sums.Cols:(i+1)*sums.Cols]...)
-		}
+// zeros is a tensor of them.
+func (w *sweeper) zeros(rows, cols int) *kernels.Tensor {
+	if len(w.blank) < rows*cols {
+		w.blank = make([]float32, rows*cols)
 	}
-	return passes
+	return w.ops.Upload(rows, cols, w.blank[:rows*cols])
+}
+
+// gradients is what the masks of all units got in the flows of a part of probe
+// number i of the sweep, [examples][units]. It is valid until the next call.
+func (w *sweeper) gradients(i, part int, flows []flow) []float64 {
+	n, units, first := w.pass.Seq.Count(), w.p.units(), 0
+	w.total = append(w.total[:0], make([]float64, n*units)...)
+	for _, sums := range w.sums {
+		w.wide = append(w.wide[:0], make([]float64, n*sums.Cols)...)
+		for f, flow := range flows {
+			if flow.part != part {
+				continue
+			}
+			pass := i*len(flows) + f
+			w.view = sums.Slice(pass*n, (pass+1)*n)
+			w.ops.Download(&w.view, w.wide)
+			for example := range n {
+				dst := w.total[example*units+first:]
+				for u, v := range w.wide[example*sums.Cols : (example+1)*sums.Cols] {
+					dst[u] += v
+				}
+			}
+		}
+		first += sums.Cols
+	}
+	return w.total
 }

@@ -16,7 +16,7 @@ func TestSpearman(t *testing.T) {
 		{[]float64{1, 2, 3, 4}, []float64{10, 200, 3000, 1e9}, 1}, // ranks alone count
 		{[]float64{1, 2, 3, 4}, []float64{4, 3, 2, 1}, -1},
 		{[]float64{1, 2, 3, 4, 5}, []float64{2, 1, 4, 3, 5}, 1 - 6*4./(5*24)}, // 1 - 6 sum d^2 / (n (n^2-1))
-		{[]float64{1, 1, 2}, []float64{1, 2, 3}, math.Sqrt(3) / 2},           // ranks 1.5 1.5 3
+		{[]float64{1, 1, 2}, []float64{1, 2, 3}, math.Sqrt(3) / 2},            // ranks 1.5 1.5 3
 	} {
 		if got := Spearman(k.x, k.y); !(math.Abs(got-k.want) < 1e-12) {
 			t.Errorf("Spearman(%v, %v) = %v, want %v", k.x, k.y, got, k.want)
