@@ -43,6 +43,7 @@ func trainingFigure(t *record.Training) *figure {
 	}
 	style := solid(hue(0), 1.4)
 	loss.Add(&plotter.Line{XYs: steps, LineStyle: style})
+	loss.Y.Min, loss.Y.Max = wider(loss.Y.Min, loss.Y.Max, 0.04)
 	f.legend = append(f.legend, sample{label: "loss", line: &style})
 	panels := []*plot.Plot{loss}
 	if quality := qualityPanel(t); quality != nil {
@@ -75,6 +76,7 @@ func qualityPanel(t *record.Training) *plot.Plot {
 		return nil
 	}
 	line.draw(p, 1)
+	p.Y.Min, p.Y.Max = wider(p.Y.Min, p.Y.Max, 0.06)
 	return p
 }
 

@@ -51,11 +51,12 @@ func (s *Settings) batches(data Data, epoch int, text bool) [][]int {
 }
 
 // A micro-batch has at most mostRows packed rows, but for those of its last
-// example, and where a batch is small, no fewer than leastRows: below that the
-// kernels starve.
+// example, and no fewer than leastRows unless the whole batch is as small: below
+// that the kernels starve, and so does the gradient of the weights, which costs
+// every lane a pass over all of them.
 const (
 	mostRows  = 512
-	leastRows = 64
+	leastRows = 128
 )
 
 // cut divides a batch, whose examples have the given numbers of rows, into
@@ -68,7 +69,10 @@ func cut(rows []int, lanes int) (ends []int) {
 		total += n
 	}
 	parts := lanes * max(1, (total+lanes*mostRows-1)/(lanes*mostRows))
-	parts = max(1, min(parts, total/leastRows, len(rows)))
+	for parts > 1 && total < parts*leastRows {
+		parts /= 2
+	}
+	parts = min(parts, len(rows))
 	sum := 0
 	for i, n := range rows {
 		sum += n

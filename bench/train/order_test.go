@@ -71,8 +71,11 @@ func TestCut(t *testing.T) {
 		if ends[len(ends)-1] != len(rows) || !slices.IsSorted(ends) || len(slices.Compact(slices.Clone(ends))) != len(ends) {
 			t.Fatalf("ends %v of %d", ends, len(rows))
 		}
-		if len(ends)%lanes != 0 && total/leastRows >= 2*lanes && len(rows) >= 2*lanes {
+		if len(ends)%lanes != 0 && total >= 2*lanes*leastRows && len(rows) >= 4*lanes {
 			t.Errorf("%d parts of %d rows for %d lanes", len(ends), total, lanes)
+		}
+		if len(ends) > 1 && total < len(ends)*leastRows {
+			t.Errorf("%d parts of %d rows", len(ends), total)
 		}
 		from := 0
 		for _, to := range ends {

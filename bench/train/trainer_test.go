@@ -155,6 +155,7 @@ func (tr *Trainer) lossMoved(t *testing.T, b *batch, at int, h float64) float64 
 func TestWorkers(t *testing.T) {
 	for _, name := range []string{"bert-basic", "deit-basic"} {
 		s := quick(func(s *Settings) {
+			s.Batch = 100
 			if name == "bert-basic" {
 				s.Mask, s.MaskWeight = 0.2, 0.2
 			} else {
@@ -167,14 +168,34 @@ func TestWorkers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			tr := trainer(t, dev, name, 40, s, nil)
+			tr := trainer(t, dev, name, 200, s, nil)
 			t.Cleanup(func() { tr.Close(); dev.Close() })
-			advance(t, tr, 4)
+			if parts := len(tr.batch(1).ends); parts != s.Lanes {
+				t.Fatalf("%d micro-batches for %d lanes", parts, s.Lanes)
+			}
+			advance(t, tr, 3)
 			if first == nil {
 				first = tr
 				continue
 			}
 			same(t, fmt.Sprintf("%s, %d workers", name, workers), first, tr)
+		}
+	}
+}
+
+// TestLanes reaches the same gradients with one lane and with four.
+func TestLanes(t *testing.T) {
+	var first []float64
+	for _, lanes := range []int{1, 4} {
+		s := quick(func(s *Settings) { s.Batch, s.Lanes = 90, lanes })
+		got := gradients(t, trainer(t, reference(t, 2), "bert-basic", 90, s, nil))
+		if first == nil {
+			first = got
+		}
+		for i, g := range got {
+			if !(math.Abs(g-first[i]) < 1e-12) {
+				t.Fatalf("%d lanes: gradient %d is %v, with one %v", lanes, i, g, first[i])
+			}
 		}
 	}
 }
