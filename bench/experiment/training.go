@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,23 +11,25 @@ import (
 	"path/filepath"
 	"time"
 
-	"optin/bench/disk"
-	"optin/bench/measure"
 	"optin/bench/model"
-	"optin/bench/model/checkpoint"
+	"optin/bench/progress"
 	"optin/bench/record"
 	"optin/bench/task"
 	"optin/bench/train"
+	"optin/kernels"
 )
 
 // The files of a training's output folder.
 const (
-	trainedModel   = "model"          // the Hugging Face folder
-	checkpointFile = "checkpoint"     // to go on from
-	historyFile    = "loss.csv"       // every step
-	TrainingFile   = "train.json"     // the record
-	saidEvery      = 30 * time.Second // between lines where no bar is shown
-	averaged       = 50               // steps whose mean loss is shown
+	trainedModel   = "model"      // the Hugging Face folder
+	checkpointFile = "checkpoint" // to go on from
+	historyFile    = "loss.csv"   // every step
+	TrainingFile   = "train.json" // the record
+)
+
+const (
+	saidEvery = 30 * time.Second // between lines where no bar is shown
+	averaged  = 50               // steps whose mean loss is shown
 )
 
 // Interrupted says that a training was stopped, and where it goes on.
@@ -52,10 +55,18 @@ type training struct {
 	trainer *train.Trainer
 	facts   map[string]string
 
-	record    *record.Training
-	history   history
-	evaluated int // step of the last evaluation
-	pace      pace
+	record *record.Training
+	done   behind
+	pace   pace
+	bar    *progress.Bar
+	said   time.Time // when the last line was shown
+}
+
+// behind is what a checkpoint keeps of the steps behind it.
+type behind struct {
+	History     history
+	Evaluations []record.TrainingEvaluation
+	Evaluated   int // step up to which all evaluations that were due are done
 }
 
 // pace is what has been measured of the speed.
@@ -63,6 +74,19 @@ type pace struct {
 	steps, examples      int
 	seconds, macs        float64 // of steps
 	forward, forwardMACs float64 // seconds and MACs of evaluations
+
+	begun time.Time // the present step
+	tally kernels.Tally
+}
+
+func (p *pace) start(dev kernels.Device) { p.begun, p.tally = time.Now(), dev.Tally() }
+
+func (p *pace) stop(dev kernels.Device, examples int) {
+	spent := dev.Tally().Sub(p.tally)
+	p.steps++
+	p.examples += examples
+	p.seconds += time.Since(p.begun).Seconds()
+	p.macs += float64(spent.MACs + spent.LossMACs)
 }
 
 // Train trains a model as a file says, writes it to the output folder, reads it
@@ -77,10 +101,14 @@ func (h *Host) Train(ctx context.Context, p *Training, resume bool) (*record.Tra
 	if err := t.resume(ctx, resume); err != nil {
 		return nil, err
 	}
-	if err := t.run(ctx); err != nil {
-		return nil, err
+	err := t.run(ctx)
+	if err == nil {
+		err = t.finish(ctx)
 	}
-	if err := t.finish(ctx); err != nil {
+	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil, t.interrupt(ctx)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return t.record, nil
@@ -102,114 +130,6 @@ func (t *training) close() {
 // path is a file of the output folder.
 func (t *training) path(name string) string { return filepath.Join(t.plan.Output, name) }
 
-// open gets everything ready, so that what is missing is found before any step.
-func (t *training) open(ctx context.Context) error {
-	p := t.plan
-	if err := disk.MakeFolder(p.Output); err != nil {
-		return fmt.Errorf("output folder (key output): %w", err)
-	}
-	if err := model.MakeFolder(t.path(trainedModel), p.Model.Dir()); err != nil {
-		return err
-	}
-	var err error
-	if t.task, err = task.Open(p.Task.Config()); err != nil {
-		return err
-	}
-	t.start, err = train.OpenStart(train.Opening{
-		Dir: p.Model.Dir(), Random: p.Model.Init == "random", Seed: p.Seed, Spread: p.Model.Spread, DType: checkpoint.DType(p.Upkeep.DType),
-		Labels: t.task.Labels, Regression: t.task.Regression,
-		Fits: func(outputs []string) error { _, err := t.task.MapLabels(outputs); return err },
-	})
-	if err != nil {
-		return err
-	}
-	for _, note := range t.start.Notes {
-		t.host.logf("%s: %s", p.Model.Dir(), note)
-	}
-	if t.encoder, err = task.OpenEncoder(t.start.Dir, t.task, TaskInputs(t.start.Config)); err != nil {
-		return err
-	}
-	if t.lesson, err = openLesson(t.task, t.encoder, t.start.Config, p.Upkeep.Samples); err != nil {
-		return err
-	}
-	if err := t.openTeacher(); err != nil {
-		return err
-	}
-	if err := t.openTrainer(ctx); err != nil {
-		return fmt.Errorf("%s: %w", p.File, err)
-	}
-	return t.describe()
-}
-
-func (t *training) openTeacher() (err error) {
-	if t.plan.Distill.Model == "" {
-		return nil
-	}
-	if t.teacher, err = OpenSubject(t.plan.Distill.Model, t.plan.Task.Config()); err != nil {
-		return fmt.Errorf("teacher (key distill.model): %w", err)
-	}
-	return nil
-}
-
-func (t *training) openTrainer(ctx context.Context) (err error) {
-	c := t.start.Config
-	job := train.Job{Start: t.start, Data: t.lesson, Settings: t.plan.Settings}
-	if t.teacher != nil {
-		job.Teacher = t.teacher.Model
-	}
-	if mask, special, ok := t.encoder.HiddenToken(); ok {
-		job.Vocabulary = &train.Vocabulary{Size: c.Vocab, Mask: mask, Special: special}
-	}
-	if !c.Text() {
-		if job.Black, err = black(t.encoder, c); err != nil {
-			return err
-		}
-	}
-	if t.trainer, err = train.New(ctx, t.host.Device, job); err != nil {
-		return err
-	}
-	t.subject = &Subject{Name: t.plan.Name, Path: t.start.Dir, Model: t.trainer.Model(), Task: t.task, Encoder: t.encoder,
-		close: func() error { return nil }, feeds: map[string]*Feed{}}
-	for _, split := range []string{t.plan.Upkeep.EvalSplit, t.finalSplit()} {
-		if _, err := t.subject.OpenFeed(split, t.plan.Evaluate.Limit); err != nil {
-			return fmt.Errorf("evaluation: %w", err)
-		}
-	}
-	return nil
-}
-
-// finalSplit is the split that the written model is evaluated on.
-func (t *training) finalSplit() string {
-	if t.plan.Evaluate.Split != "" {
-		return t.plan.Evaluate.Split
-	}
-	return t.task.EvalSplit
-}
-
-// describe begins the record, and collects what the result depends on.
-func (t *training) describe() error {
-	p := t.plan
-	prov := measure.NewProvenance(t.host.Version, t.host.Revision, time.Now())
-	prov.Device, prov.Threads, prov.Libraries = t.host.Device.Describe(), t.host.Device.Workers(), t.host.Libraries
-	prov.ConfigHash, prov.Seeds = p.Hash(), map[string]uint64{"seed": p.Seed}
-	t.record = &record.Training{
-		Name: p.Name, Config: p.Text, Overrides: p.Overrides, Provenance: prov,
-		From: p.Model.Dir(), Model: t.path(trainedModel), Arch: t.start.Config.ModelType, Task: t.task.Name, Teacher: p.Distill.Model,
-		Notes: append(t.start.Notes, t.lesson.data.Notes...), Examples: t.lesson.Len(), Steps: t.trainer.Steps(), Epochs: p.Settings.Epochs,
-	}
-	t.facts = p.facts()
-	t.facts["training data"] = t.lesson.digest
-	folder, err := digestFolder(t.start.Dir)
-	if err != nil {
-		return err
-	}
-	t.facts["model folder"] = folder
-	if t.teacher != nil {
-		t.facts["teacher"] = t.teacher.Digest
-	}
-	return nil
-}
-
 // resume goes on from the checkpoint, or makes sure that none is lost.
 func (t *training) resume(ctx context.Context, wanted bool) error {
 	path := t.path(checkpointFile)
@@ -219,7 +139,7 @@ func (t *training) resume(ctx context.Context, wanted bool) error {
 		}
 		return nil
 	}
-	note, err := t.trainer.Resume(ctx, path, t.facts)
+	kept, note, err := t.trainer.Resume(ctx, path, t.facts)
 	if errors.Is(err, fs.ErrNotExist) {
 		t.host.logf("%s: there is no checkpoint yet: starting from the beginning", path)
 		return nil
@@ -231,75 +151,96 @@ func (t *training) resume(ctx context.Context, wanted bool) error {
 		t.host.logf("%s", note)
 		t.record.Notes = append(t.record.Notes, note)
 	}
-	t.evaluated = t.trainer.Done()
-	if t.history, err = loadHistory(t.path(historyFile), t.trainer.Done()); err != nil {
-		return err
+	if err := json.Unmarshal(kept, &t.done); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	t.host.logf("%s: going on after step %d of %d", path, t.trainer.Done(), t.trainer.Steps())
 	return nil
 }
 
-// save writes the history and then the checkpoint, so that a checkpoint never
-// knows more steps.
+// save writes a checkpoint, and the steps so far for people.
 func (t *training) save(ctx context.Context) error {
-	if err := t.history.save(t.path(historyFile)); err != nil {
+	kept, err := json.Marshal(t.done)
+	if err != nil {
 		return err
 	}
-	return t.trainer.Save(ctx, t.path(checkpointFile), t.facts)
+	if err := t.trainer.Save(ctx, t.path(checkpointFile), t.facts, kept); err != nil {
+		return err
+	}
+	return t.done.History.save(t.path(historyFile))
 }
 
 // run trains to the end.
 func (t *training) run(ctx context.Context) error {
 	total := t.trainer.Steps()
-	bar := t.host.Progress.Stage("train", total)
-	defer bar.Done()
-	bar.Add(t.trainer.Done())
+	t.bar = t.host.Progress.Stage("train", total)
+	defer t.bar.Done()
+	t.bar.Add(t.trainer.Done())
 	t.host.logf("%s: %d examples, %d steps, %d of them per epoch", t.plan.Name, t.lesson.Len(), total, t.trainer.PerEpoch())
-	begun, said, tally := time.Now(), time.Now(), t.host.Device.Tally()
-	err := t.trainer.Run(ctx, func(p train.Point) error {
-		spent := t.host.Device.Tally().Sub(tally)
-		t.pace.steps++
-		t.pace.examples += p.Examples
-		t.pace.seconds += time.Since(begun).Seconds()
-		t.pace.macs += float64(spent.MACs + spent.LossMACs)
-		t.history = append(t.history, p)
-		bar.Add(1)
-		line := fmt.Sprintf("epoch %.2f  loss %.4f  rate %.2g  %.0f examples/s", p.Epoch, t.history.recent(averaged), p.Rate, float64(t.pace.examples)/t.pace.seconds)
-		bar.Note(line)
-		if t.host.Progress == nil && time.Since(said) > saidEvery {
-			t.host.logf("step %d of %d  %s", p.Step, total, line)
-			said = time.Now()
-		}
-		if err := t.after(ctx, p.Step); err != nil {
-			return err
-		}
-		begun, tally = time.Now(), t.host.Device.Tally()
-		return nil
-	})
+	err := t.evaluateIfDue(ctx) // where the last start was stopped before it could
 	if err == nil {
-		return nil
+		t.said = time.Now()
+		t.pace.start(t.host.Device)
+		err = t.trainer.Run(ctx, func(p train.Point) error { return t.step(ctx, p) })
 	}
-	if ctx.Err() == nil {
-		return t.explain(err)
+	if err == nil || ctx.Err() != nil {
+		return err
 	}
+	return t.explain(err)
+}
+
+// step notes what a step did, and does what is due behind it.
+func (t *training) step(ctx context.Context, p train.Point) error {
+	t.pace.stop(t.host.Device, p.Examples)
+	t.done.History = append(t.done.History, p)
+	t.say(p)
+	err := t.after(ctx, p.Step)
+	t.pace.start(t.host.Device)
+	return err
+}
+
+// say shows how far the training is: behind the bar, or where there is none, in a
+// line now and then.
+func (t *training) say(p train.Point) {
+	line := fmt.Sprintf("epoch %.2f  loss %.4f  rate %.2g  %.0f examples/s",
+		p.Epoch, t.done.History.recent(averaged), p.Rate, float64(t.pace.examples)/t.pace.seconds)
+	t.bar.Add(1)
+	t.bar.Note(line)
+	if t.host.Progress == nil && time.Since(t.said) > saidEvery {
+		t.host.logf("step %d of %d  %s", p.Step, t.trainer.Steps(), line)
+		t.said = time.Now()
+	}
+}
+
+// interrupt keeps what has been done.
+func (t *training) interrupt(ctx context.Context) error {
 	if err := t.save(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("stopped after step %d, but %w", t.trainer.Done(), err)
 	}
-	return &Interrupted{t.trainer.Done(), total, t.path(checkpointFile)}
+	return &Interrupted{t.trainer.Done(), t.trainer.Steps(), t.path(checkpointFile)}
 }
 
 // after does what is due behind a step.
 func (t *training) after(ctx context.Context, step int) error {
-	if every := t.plan.Upkeep.EvalEvery * float64(t.trainer.PerEpoch()); every > 0 && step < t.trainer.Steps() &&
-		math.Floor(float64(step)/every+1e-9) > math.Floor(float64(t.evaluated)/every+1e-9) {
-		if err := t.evaluate(ctx, step); err != nil {
-			return err
-		}
+	if err := t.evaluateIfDue(ctx); err != nil {
+		return err
 	}
 	if every := t.plan.Upkeep.SaveEvery; every > 0 && step%every == 0 && step < t.trainer.Steps() {
 		return t.save(ctx)
 	}
 	return nil
+}
+
+// evaluateIfDue evaluates where a multiple of eval_every has been passed; at the
+// end the written model is evaluated instead.
+func (t *training) evaluateIfDue(ctx context.Context) error {
+	every := t.plan.Upkeep.EvalEvery * float64(t.trainer.PerEpoch())
+	step := t.trainer.Done()
+	passed := func(step int) float64 { return math.Floor(float64(step)/every + 1e-9) }
+	if every == 0 || step == t.trainer.Steps() || passed(step) == passed(t.done.Evaluated) {
+		return nil
+	}
+	return t.evaluate(ctx, step)
 }
 
 // explain adds to the error of a step where the last good state is.
@@ -316,10 +257,10 @@ func (t *training) evaluate(ctx context.Context, step int) error {
 	if err != nil {
 		return err
 	}
-	e.Step, t.evaluated = step, step
-	t.record.Evaluations = append(t.record.Evaluations, *e)
-	t.host.logf("step %d of %d, epoch %.2f: loss %.4f, %s %s", step, t.trainer.Steps(), t.history[len(t.history)-1].Epoch,
-		t.history.recent(averaged), e.Split, metricText(e.Metrics))
+	e.Step, t.done.Evaluated = step, step
+	t.done.Evaluations = append(t.done.Evaluations, *e)
+	t.host.logf("step %d of %d, epoch %.2f: loss %.4f, %s %s", step, t.trainer.Steps(), t.done.History[len(t.done.History)-1].Epoch,
+		t.done.History.recent(averaged), e.Split, metricText(e.Metrics))
 	return nil
 }
 
@@ -369,8 +310,8 @@ func (t *training) finish(ctx context.Context) error {
 		t.record.Final = append(t.record.Final, *e)
 		t.host.logf("%s, as read back: %s %s", dir, split, metricText(e.Metrics))
 	}
-	t.record.Evaluations = append(t.record.Evaluations, t.record.Final[0])
-	t.record.Curve = t.history.curve()
+	t.record.Evaluations = append(t.done.Evaluations, t.record.Final[0])
+	t.record.Curve = t.done.History.curve()
 	if p := t.pace; p.steps > 0 {
 		t.record.Speed = &record.TrainingSpeed{Steps: p.steps, Seconds: p.seconds, Examples: float64(p.examples) / p.seconds,
 			FLOPS: 2 * p.macs / p.seconds, ForwardFLOPS: 2 * p.forwardMACs / p.forward}

@@ -3,8 +3,6 @@ package experiment
 import (
 	"bytes"
 	"encoding/csv"
-	"fmt"
-	"os"
 	"strconv"
 
 	"optin/bench/disk"
@@ -12,48 +10,20 @@ import (
 	"optin/bench/train"
 )
 
-// history is every step of a training, kept beside its checkpoints as loss.csv.
+// history is every step of a training.
 type history []train.Point
 
-var historyColumns = []string{"step", "epoch", "examples", "loss", "rate", "norm"}
-
+// save writes one line a step.
 func (h history) save(path string) error {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
-	w.Write(historyColumns) // into memory: cannot fail
+	w.Write([]string{"step", "epoch", "examples", "loss", "rate", "norm"}) // into memory: cannot fail
 	float := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 	for _, p := range h {
 		w.Write([]string{strconv.Itoa(p.Step), float(p.Epoch), strconv.Itoa(p.Examples), float(p.Loss), float(p.Rate), float(p.Norm)})
 	}
 	w.Flush()
 	return disk.WriteFile(path, b.Bytes())
-}
-
-// loadHistory reads the first steps of what save wrote.
-func loadHistory(path string, steps int) (history, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	rows, err := csv.NewReader(f).ReadAll()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if len(rows) <= steps {
-		return nil, fmt.Errorf("%s has %d steps, the checkpoint beside it %d: they do not belong together; remove both, and start without --resume", path, len(rows)-1, steps)
-	}
-	var h history
-	for i, row := range rows[1 : steps+1] {
-		values := make([]float64, len(row))
-		for j, text := range row {
-			if values[j], err = strconv.ParseFloat(text, 64); err != nil {
-				return nil, fmt.Errorf("%s: line %d: %q is no number", path, i+2, text)
-			}
-		}
-		h = append(h, train.Point{Step: int(values[0]), Epoch: values[1], Examples: int(values[2]), Loss: values[3], Rate: values[4], Norm: values[5]})
-	}
-	return h, nil
 }
 
 // curvePoints is how many points a record keeps of a history.

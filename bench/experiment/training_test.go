@@ -169,7 +169,7 @@ func TestTrainStopped(t *testing.T) {
 		got, err := h.Train(ctx, p, stop > 1)
 		cancel()
 		if err == nil {
-			if stop < 3 || weights(t, output) != weights(t, whole) || !slices.Equal(got.Curve, want.Curve) {
+			if stop < 3 || weights(t, output) != weights(t, whole) || !slices.Equal(got.Curve, want.Curve) || len(got.Evaluations) != len(want.Evaluations) {
 				t.Errorf("after %d stops the model is another one, or the curve", stop-1)
 			}
 			return
@@ -304,11 +304,10 @@ func TestHistory(t *testing.T) {
 	if err := h.save(path); err != nil {
 		t.Fatal(err)
 	}
-	if back, err := loadHistory(path, 400); err != nil || !slices.Equal(back, h[:400]) {
-		t.Errorf("%d rows came back (%v)", len(back), err)
-	}
-	if _, err := loadHistory(path, 1001); err == nil || !strings.Contains(err.Error(), "do not belong together") {
-		t.Errorf("too few steps: %v", err)
+	text, err := os.ReadFile(path)
+	if lines := strings.Split(string(text), "\n"); err != nil || len(lines) != 1002 || lines[0] != "step,epoch,examples,loss,rate,norm" ||
+		lines[8] != "8,1,5,0.1,0.001,3.141592653589793" {
+		t.Errorf("line 8 of %d is %s (%v)", len(lines), lines[8], err)
 	}
 	curve := h.curve()
 	if len(curve) != 334 || curve[333].Step != 1000 || !(math.Abs(curve[0].Loss-(1.0/3+1.0/4+1.0/5)/3) < 1e-12) {

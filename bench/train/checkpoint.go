@@ -33,6 +33,7 @@ type header struct {
 	Vectors  []string          `json:"vectors"`
 	Layout   []place           `json:"layout"`
 	Values   int               `json:"values"` // of each vector
+	Attached []byte            `json:"attached"`
 }
 
 // place is a parameter in every vector.
@@ -68,12 +69,14 @@ func (t *Trainer) header(facts map[string]string) header {
 // Save writes all that the training needs to go on from here to path, whole or
 // not at all. facts are what makes two trainings the same beyond their
 // parameters' names: settings, data, the model they start with. A checkpoint
-// serves no training with other facts.
-func (t *Trainer) Save(ctx context.Context, path string, facts map[string]string) error {
+// serves no training with other facts. attached is kept for the caller.
+func (t *Trainer) Save(ctx context.Context, path string, facts map[string]string, attached []byte) error {
 	return disk.Write(path, func(w io.Writer) error {
 		sum := sha256.New()
 		out := bufio.NewWriterSize(io.MultiWriter(w, sum), 1<<20)
-		text, err := json.Marshal(t.header(facts))
+		h := t.header(facts)
+		h.Attached = attached
+		text, err := json.Marshal(h)
 		if err != nil {
 			return err
 		}
@@ -111,39 +114,40 @@ func (t *Trainer) writeVector(ctx context.Context, w io.Writer, v *kernels.Tenso
 // errDamaged says that a file is no checkpoint, or not a whole one.
 var errDamaged = errors.New("is damaged, or no checkpoint of a training: remove it, and start without --resume")
 
-// Resume goes on from a checkpoint. note, if not empty, is what the user should
-// know. An error that is fs.ErrNotExist says that there is none.
-func (t *Trainer) Resume(ctx context.Context, path string, facts map[string]string) (note string, err error) {
+// Resume goes on from a checkpoint, and returns what Save attached. note, if not
+// empty, is what the user should know. An error that is fs.ErrNotExist says that
+// there is no checkpoint.
+func (t *Trainer) Resume(ctx context.Context, path string, facts map[string]string) (attached []byte, note string, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
 	defer f.Close()
 	if err := verify(f); err != nil {
-		return "", fmt.Errorf("%s %w", path, err)
+		return nil, "", fmt.Errorf("%s %w", path, err)
 	}
 	in := bufio.NewReaderSize(f, 1<<20)
 	h, err := readHeader(in)
 	if err != nil {
-		return "", fmt.Errorf("%s %w", path, err)
+		return nil, "", fmt.Errorf("%s %w", path, err)
 	}
 	if want := t.header(facts); h.Training != want.Training {
-		return "", fmt.Errorf("%s is of another training: %s; take back the change, or remove the file and start without --resume", path, difference(h.Facts, facts))
+		return nil, "", fmt.Errorf("%s is of another training: %s; take back the change, or remove the file and start without --resume", path, difference(h.Facts, facts))
 	}
 	if h.Step < 0 || h.Step > t.steps {
-		return "", fmt.Errorf("%s %w", path, errDamaged)
+		return nil, "", fmt.Errorf("%s %w", path, errDamaged)
 	}
 	_, list := t.vectors.stored()
 	for _, v := range list {
 		if err := t.readVector(ctx, in, v); err != nil {
-			return "", fmt.Errorf("%s: %w", path, err)
+			return nil, "", fmt.Errorf("%s: %w", path, err)
 		}
 	}
 	t.done = h.Step
 	if h.Device != t.dev.Describe() {
 		note = fmt.Sprintf("the checkpoint was written on %s, this is %s: what comes out may differ in the last bits from a training without interruption", h.Device, t.dev.Describe())
 	}
-	return note, nil
+	return h.Attached, note, nil
 }
 
 // verify checks the sum of a whole file, and goes back to its beginning.

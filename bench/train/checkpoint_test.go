@@ -29,12 +29,12 @@ func TestResume(t *testing.T) {
 				path := filepath.Join(t.TempDir(), "checkpoint")
 				half := trainer(t, dev, name, 40, s, nil)
 				advance(t, half, 3)
-				if err := half.Save(ctx, path, facts); err != nil {
+				if err := half.Save(ctx, path, facts, []byte("mine")); err != nil {
 					t.Fatal(err)
 				}
 				rest := trainer(t, dev, name, 40, s, nil)
-				if note, err := rest.Resume(ctx, path, facts); err != nil || note != "" || rest.Done() != 3 {
-					t.Fatalf("%q %v, step %d", note, err, rest.Done())
+				if mine, note, err := rest.Resume(ctx, path, facts); err != nil || note != "" || string(mine) != "mine" || rest.Done() != 3 {
+					t.Fatalf("%q %q %v, step %d", mine, note, err, rest.Done())
 				}
 				for i, p := range advance(t, rest, 3) {
 					if p != points[3+i] {
@@ -60,11 +60,11 @@ func TestResumeRefuses(t *testing.T) {
 	facts := map[string]string{"train.rate": "0.1", "seed": "1"}
 	tr := trainer(t, dev, "bert-basic", 12, quick(nil), nil)
 	path := filepath.Join(t.TempDir(), "checkpoint")
-	if _, err := tr.Resume(ctx, path, facts); !errors.Is(err, fs.ErrNotExist) {
+	if _, _, err := tr.Resume(ctx, path, facts); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no file: %v", err)
 	}
 	advance(t, tr, 1)
-	if err := tr.Save(ctx, path, facts); err != nil {
+	if err := tr.Save(ctx, path, facts, nil); err != nil {
 		t.Fatal(err)
 	}
 	good, err := os.ReadFile(path)
@@ -77,26 +77,26 @@ func TestResumeRefuses(t *testing.T) {
 		if err := os.WriteFile(path, damaged, 0o666); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := tr.Resume(ctx, path, facts); err == nil || !strings.Contains(err.Error(), path+" is damaged, or no checkpoint of a training: remove it") {
+		if _, _, err := tr.Resume(ctx, path, facts); err == nil || !strings.Contains(err.Error(), path+" is damaged, or no checkpoint of a training: remove it") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	if err := os.WriteFile(path, good, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	_, err = tr.Resume(ctx, path, map[string]string{"train.rate": "0.2", "seed": "1"})
+	_, _, err = tr.Resume(ctx, path, map[string]string{"train.rate": "0.2", "seed": "1"})
 	if err == nil || !strings.Contains(err.Error(), `its train.rate is "0.1", this one's "0.2"; take back the change`) {
 		t.Errorf("other settings: %v", err)
 	}
 	other := trainer(t, dev, "bert-odd", 12, quick(nil), nil)
-	if _, err := other.Resume(ctx, path, facts); err == nil || !strings.Contains(err.Error(), "its model has other parameters") {
+	if _, _, err := other.Resume(ctx, path, facts); err == nil || !strings.Contains(err.Error(), "its model has other parameters") {
 		t.Errorf("another model: %v", err)
 	}
 	there := trainer(t, elsewhere{dev}, "bert-basic", 12, quick(nil), nil)
-	if note, err := there.Resume(ctx, path, facts); err != nil || !strings.Contains(note, "another chip") {
+	if _, note, err := there.Resume(ctx, path, facts); err != nil || !strings.Contains(note, "another chip") {
 		t.Errorf("another device: %q %v", note, err)
 	}
-	if err := tr.Save(ctx, filepath.Join(t.TempDir(), "absent", "checkpoint"), facts); err == nil || !strings.Contains(err.Error(), "cannot write") {
+	if err := tr.Save(ctx, filepath.Join(t.TempDir(), "absent", "checkpoint"), facts, nil); err == nil || !strings.Contains(err.Error(), "cannot write") {
 		t.Errorf("no folder: %v", err)
 	}
 }

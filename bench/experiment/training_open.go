@@ -1,0 +1,123 @@
+package experiment
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"optin/bench/disk"
+	"optin/bench/measure"
+	"optin/bench/model"
+	"optin/bench/model/checkpoint"
+	"optin/bench/record"
+	"optin/bench/task"
+	"optin/bench/train"
+)
+
+// open gets everything ready, so that what is missing is found before any step.
+func (t *training) open(ctx context.Context) error {
+	p := t.plan
+	if err := disk.MakeFolder(p.Output); err != nil {
+		return fmt.Errorf("output folder (key output): %w", err)
+	}
+	if err := model.MakeFolder(t.path(trainedModel), p.Model.Dir()); err != nil {
+		return err
+	}
+	var err error
+	if t.task, err = task.Open(p.Task.Config()); err != nil {
+		return err
+	}
+	t.start, err = train.OpenStart(train.Opening{
+		Dir: p.Model.Dir(), Random: p.Model.Init == "random", Seed: p.Seed, Spread: p.Model.Spread, DType: checkpoint.DType(p.Upkeep.DType),
+		Labels: t.task.Labels, Regression: t.task.Regression,
+		Fits: func(outputs []string) error { _, err := t.task.MapLabels(outputs); return err },
+	})
+	if err != nil {
+		return err
+	}
+	for _, note := range t.start.Notes {
+		t.host.logf("%s: %s", p.Model.Dir(), note)
+	}
+	if t.encoder, err = task.OpenEncoder(t.start.Dir, t.task, TaskInputs(t.start.Config)); err != nil {
+		return err
+	}
+	if t.lesson, err = openLesson(t.task, t.encoder, t.start.Config, p.Upkeep.Samples); err != nil {
+		return err
+	}
+	if err := t.openTeacher(); err != nil {
+		return err
+	}
+	if err := t.openTrainer(ctx); err != nil {
+		return fmt.Errorf("%s: %w", p.File, err)
+	}
+	return t.describe()
+}
+
+func (t *training) openTeacher() (err error) {
+	if t.plan.Distill.Model == "" {
+		return nil
+	}
+	if t.teacher, err = OpenSubject(t.plan.Distill.Model, t.plan.Task.Config()); err != nil {
+		return fmt.Errorf("teacher (key distill.model): %w", err)
+	}
+	return nil
+}
+
+func (t *training) openTrainer(ctx context.Context) (err error) {
+	c := t.start.Config
+	job := train.Job{Start: t.start, Data: t.lesson, Settings: t.plan.Settings}
+	if t.teacher != nil {
+		job.Teacher = t.teacher.Model
+	}
+	if mask, special, ok := t.encoder.HiddenToken(); ok {
+		job.Vocabulary = &train.Vocabulary{Size: c.Vocab, Mask: mask, Special: special}
+	}
+	if !c.Text() {
+		if job.Black, err = black(t.encoder, c); err != nil {
+			return err
+		}
+	}
+	if t.trainer, err = train.New(ctx, t.host.Device, job); err != nil {
+		return err
+	}
+	t.subject = &Subject{Name: t.plan.Name, Path: t.start.Dir, Model: t.trainer.Model(), Task: t.task, Encoder: t.encoder,
+		close: func() error { return nil }, feeds: map[string]*Feed{}}
+	for _, split := range []string{t.plan.Upkeep.EvalSplit, t.finalSplit()} {
+		if _, err := t.subject.OpenFeed(split, t.plan.Evaluate.Limit); err != nil {
+			return fmt.Errorf("evaluation: %w", err)
+		}
+	}
+	return nil
+}
+
+// finalSplit is the split that the written model is evaluated on.
+func (t *training) finalSplit() string {
+	if t.plan.Evaluate.Split != "" {
+		return t.plan.Evaluate.Split
+	}
+	return t.task.EvalSplit
+}
+
+// describe begins the record, and collects what the result depends on.
+func (t *training) describe() error {
+	p := t.plan
+	prov := measure.NewProvenance(t.host.Version, t.host.Revision, time.Now())
+	prov.Device, prov.Threads, prov.Libraries = t.host.Device.Describe(), t.host.Device.Workers(), t.host.Libraries
+	prov.ConfigHash, prov.Seeds = p.Hash(), map[string]uint64{"seed": p.Seed}
+	t.record = &record.Training{
+		Name: p.Name, Config: p.Text, Overrides: p.Overrides, Provenance: prov,
+		From: p.Model.Dir(), Model: t.path(trainedModel), Arch: t.start.Config.ModelType, Task: t.task.Name, Teacher: p.Distill.Model,
+		Notes: append(t.start.Notes, t.lesson.data.Notes...), Examples: t.lesson.Len(), Steps: t.trainer.Steps(), Epochs: p.Settings.Epochs,
+	}
+	t.facts = p.facts()
+	t.facts["training data"] = t.lesson.digest
+	folder, err := digestFolder(t.start.Dir)
+	if err != nil {
+		return err
+	}
+	t.facts["model folder"] = folder
+	if t.teacher != nil {
+		t.facts["teacher"] = t.teacher.Digest
+	}
+	return nil
+}
