@@ -17,16 +17,20 @@ const comparisonNote = "Difference on the same examples, above 0 where the way i
 // denseTable sets the runs of a model against the dense model on the same
 // examples.
 func denseTable(rec *record.Record, m *record.Model) table {
-	t, _ := compared(rec, m, "paired comparisons with the dense model (points)", func(rv rival) bool { return rv.against == record.Dense })
+	t, _ := compared(rec, m, "paired comparisons with the dense model (points)", func(_ series, rv rival) bool { return rv.against == record.Dense })
 	t.note = comparisonNote
 	return t
 }
 
-// comparisonTable sets the runs of a model against other ways of pruning it, on
-// the same examples. Its note names every case where a way is worse beyond the
-// interval.
+// comparisonTable sets the runs of a model against other ways of pruning it with
+// the same rebuild, on the same examples. Its note names every case where a way is
+// worse beyond the interval.
 func comparisonTable(rec *record.Record, m *record.Model) table {
-	t, lost := compared(rec, m, "paired comparisons (points)", func(rv rival) bool { return rv.against != record.Dense })
+	ways := waysByName(rec)
+	t, lost := compared(rec, m, "paired comparisons, with the same rebuild (points)", func(s series, rv rival) bool {
+		w, ok := ways[rv.against]
+		return ok && w.rebuild == s.way.rebuild
+	})
 	t.note = comparisonNote + " The first way is nowhere worse beyond the interval."
 	if len(lost) > 0 {
 		t.note = comparisonNote + " Worse beyond the interval: " + strings.Join(lost, "; ") + "."
@@ -36,7 +40,7 @@ func comparisonTable(rec *record.Record, m *record.Model) table {
 
 // compared is a table of comparisons with some rivals, and the cases that are
 // worse.
-func compared(rec *record.Record, m *record.Model, title string, with func(rival) bool) (t table, lost []string) {
+func compared(rec *record.Record, m *record.Model, title string, with func(series, rival) bool) (t table, lost []string) {
 	all := seriesOf(rec, m.Name)
 	keeps := budgets(all)
 	t = table{
@@ -48,15 +52,16 @@ func compared(rec *record.Record, m *record.Model, title string, with func(rival
 		t.header = append(t.header, "keep "+three(keep))
 	}
 	t.header = append(t.header, "Mean")
-	names := labelsOfWays(rec)
+	ways := waysByName(rec)
+	_, names := labels(rec)
 	for _, s := range all {
 		for _, rv := range s.rivals() {
-			if !with(rv) {
+			if !with(s, rv) {
 				continue
 			}
 			name := rv.against
-			if label, ok := names[rv.against]; ok {
-				name = label
+			if w, ok := ways[rv.against]; ok {
+				name = names[w]
 			}
 			row := []string{s.label, name, rv.metric}
 			var means []*float64
@@ -79,12 +84,11 @@ func compared(rec *record.Record, m *record.Model, title string, with func(rival
 // points writes a difference of fractions in points of percent.
 func points(v float64) string { return signed(100*v, 2) }
 
-// labelsOfWays are the labels by what [record.Comparison] calls the ways.
-func labelsOfWays(rec *record.Record) map[string]string {
-	_, names := labels(rec)
-	out := map[string]string{}
+// waysByName are the ways of a record by what [record.Comparison] calls them.
+func waysByName(rec *record.Record) map[string]way {
+	out := map[string]way{}
 	for i := range rec.Runs {
-		out[rec.Runs[i].Way()] = names[wayOf(&rec.Runs[i])]
+		out[rec.Runs[i].Way()] = wayOf(&rec.Runs[i])
 	}
 	return out
 }
