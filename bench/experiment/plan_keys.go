@@ -108,6 +108,8 @@ func (s *Search) keys() []key {
 			about("stages of the joint search: each starts with new probes of what the one before has left"),
 		option(&s.Swaps, t, "swaps", true, onOff()).where(func() bool { return s.Method == Joint }).
 			about("the joint search ends by exchanging removed for kept units where that lowers the loss"),
+		option(&s.Released, t, "released", false, onOff()).where(func() bool { return s.Method == PTF && s.Constraint == Latency }).
+			about("ptf under a budget of time searches as its released code does, whose budget shrinks within its loops"),
 		option(&s.Constraint, t, "constraint", "macs", oneOf("macs", "params", Latency)).column().control().
 			about("what the budget limits: multiply-accumulates, weights, or the time of one call as measured on this device"),
 		option(&s.LatencyBatch, t, "latency_batch", 32, atLeast(1, 32)).where(func() bool { return s.Constraint == Latency }).

@@ -46,15 +46,24 @@ func (s Score) departs() string {
 	return ""
 }
 
+// scoreDefaults are the defaults that depend on the search. The surgeon's answer
+// is refitted to the dense model's hidden states anyway, and chosen best by what
+// the logits lose; its second moments need more examples than single scores do.
+func scoreDefaults(search string) Score {
+	switch search {
+	case Joint:
+		return Score{Loss: "both", Probes: 256, Samples: 64}
+	case Surgeon:
+		return Score{Loss: "kd", Probes: 32, Samples: 256}
+	}
+	return Score{Loss: "both", Probes: 64, Samples: 64}
+}
+
 // keys are those of scoring as such, for a search.
 func (s *Score) keys(seed uint64, search string) []key {
 	const t = "score"
 	estimated := func() bool { return s.Estimate == Probes }
-	probed := search == Joint || search == Surgeon
-	probes := 64
-	if search == Joint {
-		probes = 256
-	}
+	d := scoreDefaults(search)
 	return []key{
 		option(&s.Method, t, "method", Trajectory, oneOf(Trajectory, Fisher, Taylor, Magnitude, Activation, Random)).column().control().
 			about("how units are scored: loss along the trajectory, or a baseline: Fisher information or first-order Taylor expansion of the task's loss, size of the weights, size of the activations, chance"),
@@ -62,17 +71,17 @@ func (s *Score) keys(seed uint64, search string) []key {
 			about("defaults of the keys below that have another one in the method's released code, for language or for vision"),
 		option(&s.Estimate, t, "estimate", Exact, oneOf(Exact, Probes)).only(Trajectory).control().
 			about("how closely: exact masks every unit by itself, probes estimates all units from random backward passes; the searches joint and surgeon always take probes"),
-		option(&s.Probes, t, "probes", probes, atLeast(1, 64)).absent("64, or 256 for the joint search").only(Trajectory).where(estimated).
+		option(&s.Probes, t, "probes", d.Probes, atLeast(1, 64)).absent("64; 256 for the search joint, 32 for surgeon").only(Trajectory).where(estimated).
 			about("backward passes that estimate every score"),
 		option(&s.ProbeSeed, t, "probe_seed", seed, anySeed()).absent("the file's seed").only(Trajectory).where(estimated).
 			about("draws the probes"),
-		option(&s.Heads, t, "heads", Exact, oneOf(Exact, Probes)).only(Trajectory).where(func() bool { return estimated() && !probed }).
+		option(&s.Heads, t, "heads", Exact, oneOf(Exact, Probes)).only(Trajectory).where(func() bool { return estimated() && search != Joint && search != Surgeon }).
 			about("heads are few: exact masks each one all the same where neurons are estimated"),
 		option(&s.Check, t, "check", 128, atLeast(0, 128)).only(Trajectory).where(estimated).
 			about("random neurons that are scored exactly too, to say how good the estimate is"),
 		option(&s.PerBatch, t, "per_batch", 0, atLeast(0, 32)).absent("0, per example").only(Fisher).
 			about("examples whose mean gradient is squared, as PTF's released code does with its batches"),
-		option(&s.Samples, t, "samples", 64, atLeast(1, 64)).only(Trajectory, Fisher, Taylor, Activation).
+		option(&s.Samples, t, "samples", d.Samples, atLeast(1, 64)).absent("64; 256 for the search surgeon").only(Trajectory, Fisher, Taylor, Activation).
 			about("calibration examples, from the training split"),
 		option(&s.Seed, t, "seed", seed, anySeed()).absent("the file's seed").only(Trajectory, Fisher, Taylor, Activation).column().
 			about("draws the calibration examples, and the tokens of md_tokens"),
@@ -80,7 +89,7 @@ func (s *Score) keys(seed uint64, search string) []key {
 			about("seed of the method random; a list gives its spread"),
 		option(&s.Kinds, t, "kinds", "even", oneOf("even", "raw")).only(Taylor, Magnitude, Activation, Random).
 			about("how heads and neurons compare under a baseline, whose scores are no losses: even brings both to the same mean per MAC, raw leaves them"),
-		option(&s.Loss, t, "loss", "both", oneOf("both", "md", "kd")).only(Trajectory).
+		option(&s.Loss, t, "loss", d.Loss, oneOf("both", "md", "kd")).absent("both; kd for the search surgeon").only(Trajectory).
 			about("manifold distillation along the trajectory (md), distillation of the logits (kd), or both"),
 		option(&s.Lambda, t, "lambda", 0.1, atLeast(0.0, 0.1)).only(Trajectory).inReference(10, 100).
 			about("weight of kd beside md"),

@@ -90,6 +90,7 @@ type Search struct {
 	Method     string
 	Steps      int
 	Swaps      bool
+	Released   bool
 	Constraint string
 	Total      string
 

@@ -55,6 +55,8 @@ func (e *engine) choose(ctx context.Context, r Run, g *ground, scores Scores, co
 		out, err = e.searchJointly(ctx, r, g, costs, b)
 	case Surgeon:
 		out.Mask, err = e.operate(ctx, r, g, costs, b)
+	case PTF:
+		out.Mask, err = searchPTF(r, sites, scores, costs, b)
 	default:
 		out.Mask, err = prune.Additive(sites, scores.Values, costs, b)
 	}
@@ -72,6 +74,15 @@ func (e *engine) choose(ctx context.Context, r Run, g *ground, scores Scores, co
 		out.Mask, err = prune.RoundNeurons(sites, scores.Values, out.Mask, r.Search.NeuronMultiple, costs, b)
 	}
 	return out, err
+}
+
+// searchPTF is PTF's search before it rearranges: under costs that are counted it
+// is the additive one.
+func searchPTF(r Run, sites []model.Site, scores Scores, costs prune.Costs, b prune.Budget) (prune.Mask, error) {
+	if r.Search.Constraint == Latency {
+		return prune.PTFLatency(sites, scores.Values, costs, b, r.Search.Released)
+	}
+	return prune.Additive(sites, scores.Values, costs, b)
 }
 
 // rearrangePasses bounds the swaps within a layer: PTF goes over its units once.
