@@ -1,6 +1,6 @@
-// Speed measures what make bench prints: how fast the dense forward, exact
-// scoring and a compacted model are on this machine, on a BERT-base shape with
-// random weights, each as a ratio to something measured in the same run.
+// Speed measures what make bench prints: how fast the dense forward, gradients,
+// exact scoring and a compacted model are on this machine, on a BERT-base shape
+// with random weights, each as a ratio to something measured in the same run.
 package main
 
 import (
@@ -55,6 +55,9 @@ func run(ctx context.Context, threads, layers, neurons, rounds int) error {
 	b := &bench{ctx, dev, m, rounds}
 	fmt.Printf("%s\nBERT-base shape, %d layers, random weights\n\n", dev.Describe(), layers)
 	if err := b.forward(); err != nil {
+		return err
+	}
+	if err := b.backward(); err != nil {
 		return err
 	}
 	if err := b.compacted(); err != nil {
