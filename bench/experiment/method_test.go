@@ -1,0 +1,177 @@
+package experiment
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+
+	"optin/bench/measure"
+	"optin/bench/model"
+	"optin/bench/prune"
+	"optin/bench/record"
+	"optin/bench/task"
+)
+
+// methods are settings of every search and rebuild.
+func methods() map[string][]string {
+	return map[string][]string{
+		"additive": nil,
+		"probes":   {"score.estimate=probes", "score.probes=4", "score.check=3", "score.heads=probes"},
+		"heads":    {"score.estimate=probes", "score.probes=4", "score.check=3"},
+		"fisher":   {"score.method=fisher", "score.per_batch=2"},
+		"taylor":   {"score.method=taylor"},
+		"ptf":      {"score.method=fisher", "search.method=ptf", "rebuild.method=scale", "rebuild.samples=6"},
+		"joint":    {"search.method=joint", "search.steps=[1, 2]", "score.probes=8", "score.check=2"},
+		"surgeon":  {"search.method=surgeon", "score.probes=4", "score.check=2", "rebuild.method=least-squares", "rebuild.samples=6"},
+		"multiple": {"search.neuron_multiple=4"},
+	}
+}
+
+// TestMethods runs every search and rebuild over texts and pictures: all must
+// pass verification, and keep to the budget.
+func TestMethods(t *testing.T) {
+	for name, sets := range methods() {
+		for i, files := range []func(*testing.T) (string, task.Config){texts3, pictures5} {
+			t.Run(fmt.Sprintf("%s %d", name, i), func(t *testing.T) {
+				dir, cfg := files(t)
+				rec, err := execute(t, device(t, 2), t.TempDir(), dir, cfg, append([]string{"search.keep=0.6"}, sets...)...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, r := range rec.Runs {
+					if !r.Verdict.Valid || *r.KeptEncoderMACs > 0.6+1e-9 {
+						t.Errorf("%s keeps %v: %+v", r.Way(), *r.KeptEncoderMACs, r.Verdict)
+					}
+					if len(r.Comparisons) == 0 || r.Comparisons[0].Against != "dense" {
+						t.Errorf("%s: comparisons %+v", r.Way(), r.Comparisons)
+					}
+					checkMethod(t, rec, r)
+				}
+			})
+		}
+	}
+}
+
+// checkMethod looks for what a method must leave in the record.
+func checkMethod(t *testing.T, rec *record.Record, r record.Run) {
+	t.Helper()
+	if (r.Rebuild != NoRebuild) != (len(r.Rebuilt) > 0) {
+		t.Errorf("rebuild %s: %d sites", r.Rebuild, len(r.Rebuilt))
+	}
+	if (r.Search == Joint) != (r.Joint != nil) {
+		t.Errorf("search %s: %+v", r.Search, r.Joint)
+	}
+	if r.Joint != nil && (r.Joint.HeldOut == nil || r.Joint.True == nil || *r.Joint.True < 0) {
+		t.Errorf("joint search: %+v", r.Joint)
+	}
+	for _, s := range rec.Scores {
+		if s.Estimated != nil && (s.Estimated.SubsetHeads == 0 || s.Estimated.SubsetNeurons == 0 || !(*s.Estimated.DenseForwards > 0)) {
+			t.Errorf("estimate: %+v", s.Estimated)
+		}
+	}
+}
+
+// TestMethodsResume runs a plan again: everything comes from what was stored,
+// and is the same.
+func TestMethodsResume(t *testing.T) {
+	dir, cfg := texts3(t)
+	output, dev := t.TempDir(), device(t, 2)
+	sets := append([]string{"search.keep=[0.7, 0.5]"}, methods()["surgeon"]...)
+	first, err := execute(t, dev, output, dir, cfg, sets...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := execute(t, dev, output, dir, cfg, sets...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range again.Runs {
+		for _, s := range r.Stages {
+			if !s.Cached {
+				t.Errorf("%s of run %d was done again", s.Name, i)
+			}
+		}
+		if !reflect.DeepEqual(r.Metrics, first.Runs[i].Metrics) || !reflect.DeepEqual(r.Rebuilt, first.Runs[i].Rebuilt) || !reflect.DeepEqual(r.Comparisons, first.Runs[i].Comparisons) {
+			t.Errorf("run %d came out otherwise", i)
+		}
+	}
+}
+
+// TestExactHeads takes the scores of heads from the exact trajectory.
+func TestExactHeads(t *testing.T) {
+	dir, cfg := texts3(t)
+	rec, err := execute(t, device(t, 1), t.TempDir(), dir, cfg, "score.estimate=probes", "score.probes=3", "score.balance=none", "score.heads=[\"exact\", \"probes\"]")
+	if err != nil {
+		t.Fatal(err)
+	}
+	exact, err := execute(t, device(t, 1), t.TempDir(), dir, cfg, "score.balance=none")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, site := range exact.Scores[0].Sites {
+		got, other := rec.Scores[0].Sites[i], rec.Scores[1].Sites[i]
+		if site.Kind == record.Heads && !near(got.Values, site.Values) {
+			t.Errorf("layer %d: heads %v, exact ones %v", site.Layer, got.Values, site.Values)
+		}
+		if site.Kind == record.Heads && near(other.Values, site.Values) {
+			t.Errorf("layer %d: estimated heads are exact", site.Layer)
+		}
+		if site.Kind == record.Neurons && !reflect.DeepEqual(got.Values, other.Values) {
+			t.Errorf("layer %d: neurons differ", site.Layer)
+		}
+	}
+}
+
+func near(x, y []float64) bool {
+	for i := range x {
+		if math.Abs(x[i]-y[i]) > 1e-6*math.Abs(y[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// TestSubset draws all heads and some neurons, the same for the same seed.
+func TestSubset(t *testing.T) {
+	sites := []model.Site{{Kind: model.Heads, Units: 3}, {Kind: model.Neurons, Units: 8}, {Layer: 1, Kind: model.Neurons, Units: 8}}
+	a, b := subset(sites, 5, 1), subset(sites, 5, 1)
+	if !reflect.DeepEqual(a, b) || len(a[0]) != 3 || len(a[1])+len(a[2]) != 5 {
+		t.Errorf("subsets %v and %v", a, b)
+	}
+	if all := subset(sites, 100, 1); len(all[1])+len(all[2]) != 16 {
+		t.Errorf("more than there are: %v", all)
+	}
+	if got := wholeOver(sites, [][]int{{0, 1, 2}, nil, nil}); got != (3*2+8*2+8*1)/6.0 {
+		t.Errorf("all units cost %v times the heads", got)
+	}
+}
+
+// TestLatencyBudget lets a table say what masks take, and a model take twice
+// that: the budget moves.
+func TestLatencyBudget(t *testing.T) {
+	l := &lap{costs: prune.Costs{Fixed: 60, Outside: 40}}
+	if got := l.target(0.5); math.Abs(got-0.7) > 1e-12 {
+		t.Errorf("half of an encoder of 60 %% is %v of the whole, want 0.7", got)
+	}
+	l.whole = true
+	if got := l.target(0.5); got != 0.5 {
+		t.Errorf("half of the whole is %v", got)
+	}
+	dense, took := measure.Estimate{Value: 2}, measure.Estimate{Value: 1.5}
+	l.denseTook, l.took = &dense, &took
+	got := l.describe(prune.Correction{Target: 0.7, Predicted: 0.6, Rounds: make([]prune.CorrectionRound, 3)})
+	if got.Target != 1.4 || *got.Predicted != 1.2 || got.Rounds != 3 {
+		t.Errorf("described as %+v", got)
+	}
+}
+
+// TestLatencyRefused asks for a batch that the data cannot fill.
+func TestLatencyRefused(t *testing.T) {
+	dir, cfg := texts3(t)
+	_, err := execute(t, device(t, 1), t.TempDir(), dir, cfg, "search.constraint=latency", "search.latency_batch=100000")
+	if err == nil || !strings.Contains(err.Error(), "search.latency_batch is 100000, but the training split has only") {
+		t.Errorf("got %v", err)
+	}
+}
