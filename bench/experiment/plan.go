@@ -36,6 +36,8 @@ type Run struct {
 	// Variant names the values of the keys that differ between the plan's runs
 	// and have no column of their own in a record, as "lambda=0.1 samples=32".
 	Variant string
+
+	listed []string // full names of the keys that the file gives a list and the run reads
 }
 
 // LoadPlan reads an experiment file. Each override is a key and a value such as
@@ -79,6 +81,7 @@ func ParsePlan(file string, text []byte, overrides ...string) (*Plan, error) {
 		}
 	}
 	p.runs = distinct(p.runs)
+	nameVariants(p.runs)
 	return p, nil
 }
 

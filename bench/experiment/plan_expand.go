@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -70,8 +71,8 @@ func choose(choices [][]any, chosen []int, seed uint64) Run {
 		}
 	}
 	run.settle()
+	keys = run.keys(seed) // some defaults depend on what is set by now
 	method, mode := run.Score.Method, run.Score.Mode
-	var variant []string
 	for i, k := range keys {
 		if !k.controls && !k.readBy(method) {
 			k.set(k.standard)
@@ -82,12 +83,47 @@ func choose(choices [][]any, chosen []int, seed uint64) Run {
 		if !k.controls {
 			k.set(pick(i, mode))
 		}
-		if len(choices[i]) > 1 && !k.hasColumn {
-			variant = append(variant, k.name+"="+strings.Trim(literal(k.get()), `"`))
+		if len(choices[i]) > 1 {
+			run.listed = append(run.listed, k.path())
 		}
 	}
-	run.Variant = strings.Join(variant, " ")
 	return run
+}
+
+// nameVariants tells runs apart by what is in no column: the keys that their
+// target gives a list, and the values that other runs of the same model that read
+// the key do not have, where they are not the default.
+func nameVariants(runs []Run) {
+	seen := map[string]map[string]bool{} // values by subject and key
+	subjects := make([]string, len(runs))
+	for i, r := range runs {
+		subjects[i] = r.canonical("model", "task", "evaluate")
+		for _, k := range r.keys(0) {
+			if !k.readBy(r.Score.Method) {
+				continue
+			}
+			at := subjects[i] + k.path()
+			if seen[at] == nil {
+				seen[at] = map[string]bool{}
+			}
+			seen[at][literal(k.get())] = true
+		}
+	}
+	for i := range runs {
+		r := &runs[i]
+		var words []string
+		for _, k := range r.keys(0) {
+			if k.hasColumn || !k.readBy(r.Score.Method) {
+				continue
+			}
+			prunes := k.table == "score" || k.table == "search" || k.table == "rebuild"
+			own := len(seen[subjects[i]+k.path()]) > 1 && literal(k.get()) != literal(k.fallback(r.Score.Mode))
+			if slices.Contains(r.listed, k.path()) || prunes && own {
+				words = append(words, k.name+"="+strings.Trim(literal(k.get()), `"`))
+			}
+		}
+		r.Variant = strings.Join(words, " ")
+	}
 }
 
 // settle sets the keys that control others where another one leaves no choice.

@@ -69,7 +69,7 @@ func (s *Score) keys(seed uint64, search string) []key {
 			about("how units are scored: loss along the trajectory, or a baseline: Fisher information or first-order Taylor expansion of the task's loss, size of the weights, size of the activations, chance"),
 		option(&s.Mode, t, "mode", Correct, oneOf(Correct, Reference, ReferenceVision)).only(Trajectory).control().
 			about("defaults of the keys below that have another one in the method's released code, for language or for vision"),
-		option(&s.Estimate, t, "estimate", Exact, oneOf(Exact, Probes)).only(Trajectory).control().
+		option(&s.Estimate, t, "estimate", Exact, oneOf(Exact, Probes)).only(Trajectory).control().where(func() bool { return !probed }).
 			about("how closely: exact masks every unit by itself, probes estimates all units from random backward passes; the searches joint and surgeon always take probes"),
 		option(&s.Probes, t, "probes", d.Probes, atLeast(1, 64)).absent("64; 256 for the search joint, 32 for surgeon").only(Trajectory).where(estimated).
 			about("backward passes that estimate every score"),

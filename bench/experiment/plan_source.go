@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -77,7 +78,7 @@ func readSource(file string, text []byte, overrides []string, known []key, grid 
 	}
 	forced := settings{}
 	for _, o := range overrides {
-		s.override(forced, o, len(overlays) > 1)
+		s.override(forced, o, overlays)
 	}
 	for _, overlay := range overlays {
 		merged := maps.Clone(shared)
@@ -158,8 +159,13 @@ func (s *source) readTable(into settings, place, table string, value any) {
 	}
 }
 
+// differ says whether targets set a key to different values.
+func differ(overlays []settings, path string) bool {
+	return slices.ContainsFunc(overlays, func(o settings) bool { return !reflect.DeepEqual(o[path].value, overlays[0][path].value) })
+}
+
 // override applies one key=value.
-func (s *source) override(forced settings, text string, several bool) {
+func (s *source) override(forced settings, text string, overlays []settings) {
 	path, value, ok := strings.Cut(text, "=")
 	path = strings.TrimSpace(path)
 	e := entry{where: "--set " + text}
@@ -178,7 +184,7 @@ func (s *source) override(forced settings, text string, several bool) {
 	switch {
 	case !slices.Contains(s.tables[table], name):
 		s.fail(e, "unknown key %s%s", path, s.suggest(path))
-	case several && (path == "model.path" || path == "task.name" || path == "task.path"):
+	case (path == "model.path" || path == "task.name" || path == "task.path") && differ(overlays, path):
 		s.fail(e, "%s differs between the targets of %s: edit the file, or write one for this model", path, s.file)
 	case table == "":
 		s.top[path] = e

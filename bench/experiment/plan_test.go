@@ -3,6 +3,7 @@ package experiment
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -81,6 +82,61 @@ lambda = 3
 	}
 	if runs[1].Variant != "mode=reference" {
 		t.Errorf("variant %q", runs[1].Variant)
+	}
+}
+
+// TestVariants: runs of one model that differ in no column have other names, by
+// no more than what is not the default.
+func TestVariants(t *testing.T) {
+	p := mustParse(t, `
+model = "a"
+task = "mrpc"
+[[target]]
+score.lambda = [0.1, 1]
+[[target]]
+[[target]]
+score.mode = "reference"
+[[target]]
+score.tap = "ffn"
+[[target]]
+score.method = "fisher"
+score.samples = 256
+[[target]]
+model = "b"
+task = { name = "mrpc", max_length = 32 }
+score.samples = 9
+`)
+	var got []string
+	for _, r := range p.Expand() {
+		got = append(got, r.Score.Method+" "+r.Variant)
+	}
+	want := []string{"trajectory lambda=0.1", "trajectory lambda=1", "trajectory mode=reference", "trajectory tap=ffn",
+		"fisher samples=256", "trajectory "}
+	if !reflect.DeepEqual(got, want) { // the second target asks for a run of the first
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// TestJointDefaults: the joint search takes more probes, and estimates heads too.
+func TestJointDefaults(t *testing.T) {
+	runs := mustParse(t, "model = 'a'\ntask = 'mrpc'\nscore.estimate = ['exact', 'probes']\nsearch.method = ['additive', 'joint']").Expand()
+	var got []string
+	for _, r := range runs {
+		got = append(got, fmt.Sprint(r.Search.Method, " ", r.Score.Estimate, " ", r.Score.Probes, " ", r.Variant))
+	}
+	want := []string{"additive exact 64 estimate=exact", "joint probes 256 ", "additive probes 64 estimate=probes"}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// TestSharedModel: a model that no target names for itself can be set.
+func TestSharedModel(t *testing.T) {
+	p := mustParse(t, "model = 'a'\ntask = 'mrpc'\n[[target]]\nscore.method = 'random'\n[[target]]\n", "model=mine", "task.path=data")
+	for _, r := range p.Expand() {
+		if r.Model.Path != "mine" || r.Task.Path != "data" || r.Task.Name != "mrpc" {
+			t.Errorf("%+v", r)
+		}
 	}
 }
 
