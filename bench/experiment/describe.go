@@ -13,7 +13,18 @@ import (
 
 // What is known of models, scores and runs, put into the words of a record.
 
-func baseName(path string) string { return filepath.Base(filepath.Clean(path)) }
+// baseName names a model by its folder; what optin train writes is always called
+// model, so the folder above says more.
+func baseName(path string) string {
+	path = filepath.Clean(path)
+	if name := filepath.Base(path); name != trainedModel {
+		return name
+	}
+	if above := filepath.Base(filepath.Dir(path)); above != "." && above != ".." && above != string(filepath.Separator) {
+		return above
+	}
+	return trainedModel
+}
 
 // describeModel describes a dense model; costs are counted for the lengths.
 func describeModel(name string, s *Subject, lengths prune.Lengths, f *Feed, evaluated *Evaluation) record.Model {

@@ -223,3 +223,14 @@ func TestClassify(t *testing.T) {
 		t.Errorf("of equal logits the first wins, got %v", got)
 	}
 }
+
+func TestBaseName(t *testing.T) {
+	for path, want := range map[string]string{
+		"experiments/models/deit-fashion/": "deit-fashion", "results/minilm-sst2/model": "minilm-sst2",
+		"model": "model", "../model": "model", "/model": "model",
+	} {
+		if got := baseName(path); got != want {
+			t.Errorf("%s is called %s, want %s", path, got, want)
+		}
+	}
+}

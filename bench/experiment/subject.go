@@ -36,7 +36,7 @@ func OpenSubject(path string, cfg task.Config) (*Subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Subject{Name: filepath.Base(filepath.Clean(path)), Path: path, Model: m, close: closeModel,
+	s := &Subject{Name: baseName(path), Path: path, Model: m, close: closeModel,
 		feeds: map[string]*Feed{}, calibrations: map[string]*Calibration{}}
 	if err := s.ready(cfg); err != nil {
 		closeModel()
