@@ -63,7 +63,7 @@ func scoreDefaults(search string) Score {
 func (s *Score) keys(seed uint64, search string) []key {
 	const t = "score"
 	estimated := func() bool { return s.Estimate == Probes }
-	d := scoreDefaults(search)
+	d, probed := scoreDefaults(search), search == Joint || search == Surgeon
 	return []key{
 		option(&s.Method, t, "method", Trajectory, oneOf(Trajectory, Fisher, Taylor, Magnitude, Activation, Random)).column().control().
 			about("how units are scored: loss along the trajectory, or a baseline: Fisher information or first-order Taylor expansion of the task's loss, size of the weights, size of the activations, chance"),
@@ -75,7 +75,7 @@ func (s *Score) keys(seed uint64, search string) []key {
 			about("backward passes that estimate every score"),
 		option(&s.ProbeSeed, t, "probe_seed", seed, anySeed()).absent("the file's seed").only(Trajectory).where(estimated).
 			about("draws the probes"),
-		option(&s.Heads, t, "heads", Exact, oneOf(Exact, Probes)).only(Trajectory).where(func() bool { return estimated() && search != Joint && search != Surgeon }).
+		option(&s.Heads, t, "heads", Exact, oneOf(Exact, Probes)).only(Trajectory).where(func() bool { return estimated() && !probed }).
 			about("heads are few: exact masks each one all the same where neurons are estimated"),
 		option(&s.Check, t, "check", 128, atLeast(0, 128)).only(Trajectory).where(estimated).
 			about("random neurons that are scored exactly too, to say how good the estimate is"),
