@@ -147,8 +147,8 @@ static void attention_tile(const optin_cpu_attention *s, const attention_tiles *
                    h->bias ? h->bias + query * h->k_max + key : NULL,
                    h->key_bias ? h->key_bias + key : NULL);
     }
-    product(t->context, t->ldc, t->scores, MK, t->values.at + key * t->values.ld, t->values.ld, queries,
-            t->ldc / W, n, key > 0 ? ADD : SET);
+    product(t->context, t->ldc, t->scores, MK, t->values.at + key * t->values.ld, t->values.ld,
+            queries, t->ldc / W, n, key > 0 ? ADD : SET);
   }
   for (size_t i = 0; i < queries; i++) {
     const vf scale = v_set(t->sum[i] == 0 ? 0.0f : h->mask / t->sum[i]);

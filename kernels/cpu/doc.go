@@ -1,5 +1,5 @@
-// Package cpu runs kernels.Ops on this machine's processors: matrix products
-// through oneDNN, everything else by fused C of its own.
+// Package cpu runs kernels.Ops and kernels.Backward on this machine's processors:
+// matrix products through oneDNN, everything else by fused C of its own.
 //
 // # Instruction sets
 //
@@ -8,6 +8,13 @@
 // plain C. [New] takes the best that the machine has, Options.ISA or the
 // environment variable OPTIN_ISA another. oneDNN chooses for itself, and heeds
 // ONEDNN_MAX_CPU_ISA.
+//
+// # Weights
+//
+// Linear packs a weight in oneDNN's order at its first use, and LinearBackward its
+// transpose; both stay until the weight changes or is forgotten. A weight that
+// lives in a tensor is read there by either, a little slower and without
+// any copy.
 //
 // # Threads
 //

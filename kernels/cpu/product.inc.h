@@ -51,22 +51,22 @@ INLINE void inner(const int ta, const int mr, const int nv, float *c, size_t ldc
 // and elsewhere a number that compiles.
 typedef void inner_kernel(int nv, float *c, size_t ldc, const float *a, size_t lda, const float *b,
                           size_t ldb, size_t K, int how);
-#define INNER(name, ta, mr)                                                             \
-  static void name##_##mr(int nv, float *c, size_t ldc, const float *a, size_t lda,     \
-                          const float *b, size_t ldb, size_t K, int how) {              \
-    if (nv == 1) inner(ta, mr, 1, c, ldc, a, lda, b, ldb, K, how);                      \
-    if (nv == 2) inner(ta, mr, 2, c, ldc, a, lda, b, ldb, K, how);                      \
-    if (nv == 3) inner(ta, mr, 3 % (NV + 1), c, ldc, a, lda, b, ldb, K, how);           \
-    if (nv == 4) inner(ta, mr, 4 % (NV + 1), c, ldc, a, lda, b, ldb, K, how);           \
+#define INNER(name, ta, mr)                                                         \
+  static void name##_##mr(int nv, float *c, size_t ldc, const float *a, size_t lda, \
+                          const float *b, size_t ldb, size_t K, int how) {          \
+    if (nv == 1) inner(ta, mr, 1, c, ldc, a, lda, b, ldb, K, how);                  \
+    if (nv == 2) inner(ta, mr, 2, c, ldc, a, lda, b, ldb, K, how);                  \
+    if (nv == 3) inner(ta, mr, 3 % (NV + 1), c, ldc, a, lda, b, ldb, K, how);       \
+    if (nv == 4) inner(ta, mr, 4 % (NV + 1), c, ldc, a, lda, b, ldb, K, how);       \
   }
-#define INNERS(name, ta)                                                                \
-  INNER(name, ta, 1)                                                                    \
-  INNER(name, ta, 2)                                                                    \
-  INNER(name, ta, 3)                                                                    \
-  INNER(name, ta, 4)                                                                    \
-  INNER(name, ta, 5)                                                                    \
-  INNER(name, ta, 6)                                                                    \
-  static inner_kernel *const name[MR] = {name##_1, name##_2, name##_3,                  \
+#define INNERS(name, ta)                                               \
+  INNER(name, ta, 1)                                                   \
+  INNER(name, ta, 2)                                                   \
+  INNER(name, ta, 3)                                                   \
+  INNER(name, ta, 4)                                                   \
+  INNER(name, ta, 5)                                                   \
+  INNER(name, ta, 6)                                                   \
+  static inner_kernel *const name[MR] = {name##_1, name##_2, name##_3, \
                                          name##_4, name##_5, name##_6};
 INNERS(inner_plain, 0)
 INNERS(inner_turned, 1)

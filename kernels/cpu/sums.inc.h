@@ -53,7 +53,8 @@ static void scatter_mean_backward_f32(float *dst, int32_t *count, const float *d
 INLINE void add_products(float *sum, const float *x, const float *y, const size_t n, size_t C) {
   for (size_t c = 0; c < C; c += W) {
     vf s = load(sum + c, C - c);
-    for (size_t r = 0; r < n; r++) s = v_fma(load(x + r * C + c, C - c), load(y + r * C + c, C - c), s);
+    for (size_t r = 0; r < n; r++)
+      s = v_fma(load(x + r * C + c, C - c), load(y + r * C + c, C - c), s);
     store(sum + c, s, C - c);
   }
 }
