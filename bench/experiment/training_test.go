@@ -331,3 +331,16 @@ func TestWriteTrainingKeys(t *testing.T) {
 		}
 	}
 }
+
+// TestRecipes reads the trainings of the bundled models.
+func TestRecipes(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("..", "..", "experiments", "train", "*.toml"))
+	if err != nil || len(files) < 2 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		if _, err := LoadTraining(file); err != nil {
+			t.Error(err)
+		}
+	}
+}

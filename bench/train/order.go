@@ -51,27 +51,26 @@ func (s *Settings) batches(data Data, epoch int, text bool) [][]int {
 }
 
 // A micro-batch has at most mostRows packed rows, but for those of its last
-// example, and no fewer than leastRows unless the whole batch is as small: below
-// that the kernels starve, and so does the gradient of the weights, which costs
-// every lane a pass over all of them.
+// example. A batch is spread over p lanes only where each has leastRows times p:
+// few rows starve the kernels, and a lane costs a pass over all gradients.
 const (
 	mostRows  = 512
-	leastRows = 128
+	leastRows = 32
 )
 
 // cut divides a batch, whose examples have the given numbers of rows, into
 // consecutive micro-batches of about equal size, and says where each ends. Their
-// number is a multiple of lanes where there are rows enough, so that no lane has
-// more to do than the others.
+// number is a multiple of lanes, or of fewer where there are not rows enough, so
+// that no lane has more to do than the others.
 func cut(rows []int, lanes int) (ends []int) {
 	total := 0
 	for _, n := range rows {
 		total += n
 	}
-	parts := lanes * max(1, (total+lanes*mostRows-1)/(lanes*mostRows))
-	for parts > 1 && total < parts*leastRows {
-		parts /= 2
+	for lanes > 1 && total < lanes*lanes*leastRows {
+		lanes /= 2
 	}
+	parts := lanes * max(1, (total+lanes*mostRows-1)/(lanes*mostRows))
 	parts = min(parts, len(rows))
 	sum := 0
 	for i, n := range rows {

@@ -71,11 +71,11 @@ func TestCut(t *testing.T) {
 		if ends[len(ends)-1] != len(rows) || !slices.IsSorted(ends) || len(slices.Compact(slices.Clone(ends))) != len(ends) {
 			t.Fatalf("ends %v of %d", ends, len(rows))
 		}
-		if len(ends)%lanes != 0 && total >= 2*lanes*leastRows && len(rows) >= 4*lanes {
-			t.Errorf("%d parts of %d rows for %d lanes", len(ends), total, lanes)
+		if len(ends)%lanes != 0 && total >= lanes*lanes*leastRows && len(rows) >= 4*lanes {
+			t.Fatalf("%d parts of %d rows for %d lanes", len(ends), total, lanes)
 		}
-		if len(ends) > 1 && total < len(ends)*leastRows {
-			t.Errorf("%d parts of %d rows", len(ends), total)
+		if n := min(len(ends), lanes); n > 1 && total < n*n*leastRows {
+			t.Fatalf("%d parts of %d rows", len(ends), total)
 		}
 		from := 0
 		for _, to := range ends {
@@ -84,7 +84,7 @@ func TestCut(t *testing.T) {
 				sum += n
 			}
 			if sum > mostRows+longest || sum > total/len(ends)+2*longest {
-				t.Errorf("a part of %d of %d rows in %d parts", sum, total, len(ends))
+				t.Fatalf("a part of %d of %d rows in %d parts", sum, total, len(ends))
 			}
 			from = to
 		}
