@@ -39,16 +39,13 @@ static void multiply_f32(float *dst, const float *x, const float *y, size_t n, s
   }
 }
 
-// dst[i] = c x[i]
-static void scale_row(float *dst, const float *x, float c, size_t n) {
+static void scale_f32(float *dst, const float *x, float c, size_t n) {
   for (size_t i = 0; i < n; i += W) {
     store(dst + i, v_mul(load(x + i, n - i), v_set(c)), n - i);
   }
 }
 
-static void scale_f32(float *dst, const float *x, float c, size_t n) { scale_row(dst, x, c, n); }
-
 static void multiply_rows_f32(float *dst, const float *x, const float *y, size_t rows, size_t C,
                               size_t period) {
-  for (size_t r = 0; r < rows; r++) scale_row(dst + r * C, x + r * C, y[r % period], C);
+  for (size_t r = 0; r < rows; r++) scale_f32(dst + r * C, x + r * C, y[r % period], C);
 }

@@ -31,7 +31,7 @@
 // # Determinism
 //
 // The same shapes give the same bits on every worker and in every run. With
-// AVX-512 a row's bits do not depend on the other rows either; with
+// AVX-512 and packed weights a row's bits do not depend on the other rows either; with
 // ONEDNN_MAX_CPU_ISA=AVX2 oneDNN picks its way of summing by the number of rows,
 // so two batches agree in a row's bits only where they have equally many.
 package cpu
