@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 
+	"gonum.org/v1/gonum/blas/gonum"
+
 	"optin/bench/model"
 )
 
@@ -193,22 +195,8 @@ func (e *effects) search(sites []model.Site, c Costs, b Budget, shrink float64, 
 	return s.mask()
 }
 
-// dot is the inner product; y is as long as x.
-func dot(x, y []float32) float32 {
-	var a, b, c, d float32
-	y = y[:len(x)]
-	for len(x) >= 4 {
-		a += x[0] * y[0]
-		b += x[1] * y[1]
-		c += x[2] * y[2]
-		d += x[3] * y[3]
-		x, y = x[4:], y[4:]
-	}
-	for i, v := range x {
-		a += v * y[i]
-	}
-	return (a + b) + (c + d)
-}
+// dot is the inner product.
+func dot(x, y []float32) float32 { return gonum.Implementation{}.Sdot(len(x), x, 1, y, 1) }
 
 // better orders candidates by key, then by unit, so that results do not depend
 // on chance.

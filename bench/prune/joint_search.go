@@ -30,6 +30,9 @@ func JointSearch(ctx context.Context, dev kernels.Device, m model.Model, batches
 	if err := reachable(m.Sites(), c, b); err != nil {
 		return nil, JointReport{}, err
 	}
+	if first.kept() < 2 {
+		return nil, JointReport{}, fmt.Errorf("joint search: rows of %d probes were kept, and it needs two at least: one to search by, one to judge by", first.kept())
+	}
 	truth, err := NewTruth(ctx, dev, m, batches, first.options.Tau)
 	if err != nil {
 		return nil, JointReport{}, err
@@ -77,14 +80,19 @@ func (s *stepping) step(i int, probes *Probes) (err error) {
 		share := float64(b.limit(s.costs)) / float64(s.costs.Dense())
 		b.WholeModel, b.Keep = false, math.Pow(share, float64(i+1)/float64(s.steps))
 	}
-	search, heldOut := probes.Split(probes.kept() - max(1, probes.kept()/judging))
+	search, heldOut := divide(probes)
 	s.mask, s.report, err = Joint(s.sites, search, heldOut, s.costs, b, s.options)
 	return err
 }
 
+// divide splits probes into those that choose and those that judge.
+func divide(p *Probes) (search, heldOut *Probes) {
+	return p.Split(p.kept() - max(1, p.kept()/judging))
+}
+
 // finish sets what the steps came to beside the additive set.
 func (s *stepping) finish() (Mask, JointReport, error) {
-	search, heldOut := s.first.Split(s.first.kept() - max(1, s.first.kept()/judging))
+	search, heldOut := divide(s.first)
 	additive, err := Additive(s.sites, search.Scores(), s.costs, s.budget)
 	if err != nil {
 		return nil, s.report, err
