@@ -26,9 +26,10 @@ func main() {
 	threads := flag.Int("threads", 2, "workers")
 	layers := flag.Int("layers", 12, "blocks of the model; fewer is quicker and shows the same ratios but for scoring's")
 	neurons := flag.Int("neurons", 32, "neurons scored in every layer")
+	probes := flag.Int("probes", 64, "probes that score all units")
 	rounds := flag.Int("rounds", 5, "rounds of dense forward and peak product")
 	flag.Parse()
-	if err := run(ctx, *threads, *layers, *neurons, *rounds); err != nil {
+	if err := run(ctx, *threads, *layers, *neurons, *probes, *rounds); err != nil {
 		fmt.Fprintln(os.Stderr, "speed:", err)
 		os.Exit(1)
 	}
@@ -42,7 +43,7 @@ type bench struct {
 	rounds int
 }
 
-func run(ctx context.Context, threads, layers, neurons, rounds int) error {
+func run(ctx context.Context, threads, layers, neurons, probes, rounds int) error {
 	dev, err := cpu.New(cpu.Options{Threads: threads})
 	if err != nil {
 		return err
@@ -58,6 +59,9 @@ func run(ctx context.Context, threads, layers, neurons, rounds int) error {
 		return err
 	}
 	if err := b.backward(); err != nil {
+		return err
+	}
+	if err := b.estimate(probes); err != nil {
 		return err
 	}
 	if err := b.compacted(); err != nil {
