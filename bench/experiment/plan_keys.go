@@ -139,8 +139,6 @@ func (r *Rebuild) keys(seed uint64) []key {
 			about("examples of the training split that the weights are fitted to, the last fifth held out to choose how strongly"),
 		option(&r.Seed, t, "seed", seed, anySeed()).absent("the file's seed").where(rebuilds).
 			about("draws these examples"),
-		option(&r.StopRule, t, "stop_rule", false, onOff()).where(func() bool { return r.Method == ScaleUnits }).
-			about("scale gives up at the first layer with a scale above 10 and leaves all later ones, as PTF's released code does"),
 	}
 }
 

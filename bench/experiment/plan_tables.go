@@ -108,10 +108,9 @@ func (s Search) probed() bool { return s.Method == Joint || s.Method == Surgeon 
 
 // Rebuild is the table [rebuild].
 type Rebuild struct {
-	Method   string
-	Samples  int
-	Seed     uint64
-	StopRule bool
+	Method  string
+	Samples int
+	Seed    uint64
 }
 
 // Measure is the table [measure].

@@ -175,7 +175,7 @@ func TestBadKeys(t *testing.T) {
 		{"search.keep=[0.5, 0.0001]", []string{"run 2 of 2", "keep 0.0001", "the smallest is 0."}},
 		{"device=cuda", []string{`device = "cuda"`, `use device = "cpu" or "auto"`}},
 		{"threads=-1", []string{"threads is -1, want 0 or more"}},
-		{"measure.methods=[fisher]", []string{`measure.methods is ["fisher"], want a list of "trajectory"`}},
+		{"measure.methods=[fischer]", []string{`measure.methods is ["fischer"], want a list of "trajectory"`}},
 		{"measure.batch=99", []string{"measure.batch is 99, but only 15 examples of the split test are read"}},
 		{"task.max_length=49", []string{"max_length is 49, but the model takes at most 48 tokens"}},
 		{"task.metrics=[bleu]", []string{"bleu"}},
