@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"optin/bench/model"
 	"optin/bench/prune"
 	"optin/bench/record"
 	"optin/bench/task"
@@ -332,14 +333,30 @@ func TestWriteTrainingKeys(t *testing.T) {
 	}
 }
 
-// TestRecipes reads the trainings of the bundled models.
+// TestRecipes reads the trainings of the bundled models, which are for the tasks
+// that those are for.
 func TestRecipes(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("..", "..", "experiments", "train", "*.toml"))
 	if err != nil || len(files) < 2 {
 		t.Fatal(files, err)
 	}
 	for _, file := range files {
-		if _, err := LoadTraining(file); err != nil {
+		p, err := LoadTraining(file)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		set, err := task.Open(p.Task.Config())
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		c, err := model.ReadConfig(filepath.Join("..", "..", p.Model.Dir()))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if _, err := set.MapLabels(c.Labels); err != nil {
 			t.Error(err)
 		}
 	}
