@@ -51,6 +51,15 @@ func (e *encoder) Block(p *Pass, l int, x *kernels.Tensor) (out, tapped *kernels
 	return out, tapped
 }
 
+func (e *encoder) Reads(p *Pass, s int, x *kernels.Tensor) *kernels.Tensor {
+	b := &e.blocks[e.sites[s].Layer]
+	if e.sites[s].Kind == Heads {
+		return b.attentionInput(p, x)
+	}
+	sum, residual, _ := b.attention(p, x)
+	return b.ffnInput(p, b.afterAttention(p, sum, residual))
+}
+
 func (e *encoder) Capture(p *Pass, s int, x *kernels.Tensor) Captured {
 	b := &e.blocks[e.sites[s].Layer]
 	var c Captured
@@ -74,14 +83,27 @@ func (e *encoder) Finish(p *Pass, s int, sum, residual *kernels.Tensor) (out, ta
 	return out, tapped
 }
 
+// attentionInput is what query, key and value read.
+func (b *block) attentionInput(p *Pass, x *kernels.Tensor) *kernels.Tensor {
+	if b.preNorm {
+		return p.Ops.LayerNorm(x, nil, b.norm1.gamma, b.norm1.beta, b.eps)
+	}
+	return x
+}
+
+// ffnInput is what the FFN's first linear layer reads.
+func (b *block) ffnInput(p *Pass, h *kernels.Tensor) *kernels.Tensor {
+	if b.preNorm {
+		return p.Ops.LayerNorm(h, nil, b.norm2.gamma, b.norm2.beta, b.eps)
+	}
+	return h
+}
+
 // attention is the block up to the attention's sum. context is what the head
 // mask multiplies, already masked; nil where no head is left.
 func (b *block) attention(p *Pass, x *kernels.Tensor) (sum, residual, context *kernels.Tensor) {
-	in := x
-	if b.preNorm && b.heads > 0 {
-		in = p.Ops.LayerNorm(x, nil, b.norm1.gamma, b.norm1.beta, b.eps)
-	}
 	if b.heads > 0 {
+		in := b.attentionInput(p, x)
 		q := p.Ops.Linear(in, b.q.w, kernels.Epilogue{Bias: b.q.b})
 		k := p.Ops.Linear(in, b.k.w, kernels.Epilogue{Bias: b.k.b})
 		v := p.Ops.Linear(in, b.v.w, kernels.Epilogue{Bias: b.v.b})
@@ -107,12 +129,8 @@ func (b *block) afterAttention(p *Pass, sum, residual *kernels.Tensor) *kernels.
 // ffn is the block from there to the FFN's sum. active is what the neuron mask
 // multiplies, already masked.
 func (b *block) ffn(p *Pass, h *kernels.Tensor) (sum, residual, active *kernels.Tensor) {
-	in := h
-	if b.preNorm && b.neurons > 0 {
-		in = p.Ops.LayerNorm(h, nil, b.norm2.gamma, b.norm2.beta, b.eps)
-	}
 	if b.neurons > 0 {
-		active = p.Ops.Linear(in, b.up.w, kernels.Epilogue{Bias: b.up.b, Act: b.act, Mask: p.mask(b.neuronSite)})
+		active = p.Ops.Linear(b.ffnInput(p, h), b.up.w, kernels.Epilogue{Bias: b.up.b, Act: b.act, Mask: p.mask(b.neuronSite)})
 	} else {
 		active = p.Ops.New(kernels.F32, h.Rows, 0)
 	}

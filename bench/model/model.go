@@ -24,6 +24,8 @@ type Model interface {
 	Embed(p *Pass, in *Input) *kernels.Tensor
 	// Block runs block l. tapped is what Pass.Tap asks for.
 	Block(p *Pass, l int, x *kernels.Tensor) (out, tapped *kernels.Tensor)
+	// Reads runs the part of a block before site s: what its producers read.
+	Reads(p *Pass, s int, x *kernels.Tensor) *kernels.Tensor
 	// Capture runs the part of a block that leads to site s and stops before
 	// the residual is added, or LayerNorm applied, to its sum.
 	Capture(p *Pass, s int, x *kernels.Tensor) Captured
@@ -129,6 +131,15 @@ type Captured struct {
 	Values   *kernels.Tensor // [N, units*width]
 	Sum      *kernels.Tensor // [N, hidden]
 	Residual *kernels.Tensor // what is still to be added to Sum; nil: it is in
+}
+
+// HeadTokens is how many tokens of every sequence, from the first, Head reads:
+// DeiT's two classifiers stand on a special token each.
+func (c *Config) HeadTokens() int {
+	if c.Distilled {
+		return 2
+	}
+	return 1
 }
 
 // Forward runs the whole model on a batch: logits [V*B, labels].

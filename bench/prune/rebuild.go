@@ -9,7 +9,7 @@ import (
 	"optin/kernels"
 )
 
-// RebuildMethod says what of a consumer is fitted.
+// RebuildMethod says what of a site's consumer is fitted.
 type RebuildMethod uint8
 
 const (
@@ -23,16 +23,31 @@ func (m RebuildMethod) String() string { return [...]string{"least-squares", "sc
 type RebuildOptions struct {
 	Method  RebuildMethod
 	HeldOut float64   // share of the calibration sequences that only judge, above 0 and below 1
-	Ridges  []float64 // tried at every site, each at least 0, relative to the normal matrix's mean diagonal
+	Ridges  []float64 // tried for every fit, each at least 0, relative to the normal matrix's mean diagonal
 	Seed    uint64    // chooses the sequences that judge
+
+	// Inputs fits, with LeastSquares, also what the producers read: they are
+	// changed by the linear map that brings it closest to what they read in the
+	// dense model.
+	Inputs bool
+
+	// Reference scales as PTF's released code does; HeldOut, Ridges and Inputs then
+	// have no say.
+	Reference bool
 }
 
 // DefaultRebuildOptions is least squares, judged on a fifth of the sequences.
 func DefaultRebuildOptions() RebuildOptions {
-	return RebuildOptions{HeldOut: 0.2, Ridges: []float64{1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1, 10}}
+	return RebuildOptions{HeldOut: 0.2, Ridges: []float64{1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1, 10}, Inputs: true}
 }
 
 func (o RebuildOptions) check() error {
+	if o.Reference {
+		if o.Method != Scale {
+			return fmt.Errorf("rebuild: the reference has no method %v: choose %v", o.Method, Scale)
+		}
+		return nil
+	}
 	if !(o.HeldOut > 0 && o.HeldOut < 1) {
 		return fmt.Errorf("rebuild: a share of %v of the sequences held out: must be above 0 and below 1", o.HeldOut)
 	}
@@ -47,20 +62,26 @@ func (o RebuildOptions) check() error {
 	return nil
 }
 
-// FitError is how far a site's sum is from the dense model's, before and after
-// fitting: the sum of squares over a set of tokens, over that of what the site
-// should add to its residual.
+// FitError is the sum of squared errors over a set of tokens before and after a
+// fit, relative to the squares of what is to be met.
 type FitError struct{ Before, After float64 }
+
+// Fit is what became of one fit.
+type Fit struct {
+	Ridge    float64  // chosen, relative
+	HeadRows bool     // fitted to the tokens alone that the head reads
+	HeldOut  FitError // on the sequences that judge, of the fit to the others
+	Fitted   FitError // on all sequences, of the fit to all of them
+	Rebuilt  bool     // otherwise everything is left as it was
+	Reason   string   // why it is
+}
 
 // LayerRebuild is what became of one site.
 type LayerRebuild struct {
-	Site    model.Site
-	Kept    int      // units that are left
-	Ridge   float64  // chosen, relative
-	HeldOut FitError // on the sequences that judge, of the fit to the others
-	Fitted  FitError // on all sequences, of the fit to all of them
-	Rebuilt bool     // otherwise the site is left as it was
-	Reason  string   // why it is
+	Site   model.Site
+	Kept   int  // units that are left
+	Fit         // of the consumer; errors are relative to what the site should add to its residual
+	Inputs *Fit // of what the producers read; nil where it was not tried
 }
 
 // Rebuild fits what is left of m after mask to what m was, without training:
@@ -69,17 +90,24 @@ type LayerRebuild struct {
 // close as it can be to the dense model's, the residual and the values being
 // those of the pruned model rebuilt so far. So the errors of earlier layers are
 // absorbed (METHOD section 5; the idea of K-prune, Park et al., ICLR 2024, in
-// closed form). With V the kept units' values, W and b what the consumer was and
-// E the dense sum minus the pruned one before the site is changed, it solves
+// closed form). With V the kept units' values and E the dense sum minus the
+// pruned one before the site is changed, the change of weights and bias is
 //
-//	min over dW, db of || E - V dW - db ||^2 + ridge mean(diag(V'V)) || dW ||^2
+//	argmin over dW, db of |E - V dW - db|^2 + ridge mean(diag(V'V)) |dW|^2,
 //
-// V centred. The ridge, and whether the site is changed at all, is decided on
-// sequences that the fit has not seen; then it is fitted to all.
+// V centred. Before, with Inputs, the producers are changed: with X what they
+// read in the pruned model and E the dense model's minus it, they read
+// X + X C + c instead, (C, c) being the argmin of the same form.
+//
+// The ridge, and whether anything is changed at all, is decided on sequences that
+// the fit has not seen; then it is fitted to all. In the last block nothing comes
+// of tokens that the head does not read: there the others alone judge the sums,
+// and may be all that is fitted to.
 //
 // The result has the shapes of m and zeros in the columns of removed units:
-// with mask it is what [Compact] makes smaller. progress, if not nil, is called
-// with the number of layers just done.
+// with mask it is what [Compact] makes smaller. It does not depend on the number
+// of workers. progress, if not nil, is called with the number of layers just
+// done.
 func Rebuild(ctx context.Context, dev kernels.Device, m model.Model, mask Mask, batches []*model.Input, o RebuildOptions, progress func(layers int)) (model.Model, []LayerRebuild, error) {
 	if err := o.check(); err != nil {
 		return nil, nil, err
@@ -90,11 +118,7 @@ func Rebuild(ctx context.Context, dev kernels.Device, m model.Model, mask Mask, 
 	if err := mask.check(m.Sites()); err != nil {
 		return nil, nil, fmt.Errorf("rebuild: %w", err)
 	}
-	split, err := hold(batches, o.HeldOut, o.Seed)
-	if err != nil {
-		return nil, nil, err
-	}
-	r := &rebuilder{dev: dev, dense: m, current: m, mask: mask, batches: batches, split: split, o: o}
+	r := &rebuilder{dev: dev, dense: m, current: m, mask: mask, batches: batches, o: o}
 	defer r.close()
 	report, err := r.run(ctx, progress)
 	if err != nil {
@@ -136,17 +160,21 @@ type rebuilder struct {
 	current model.Model // in dense shapes, rebuilt so far
 	mask    Mask
 	batches []*model.Input
-	split   []split
+	tokens  []split // by micro-batch
+	read    []split // those of them that the head reads
 	o       RebuildOptions
+	stopped bool // in reference mode: an earlier site could not be scaled
 
 	denseInput, input tensors // of the present block, by micro-batch
 }
 
-func (r *rebuilder) run(ctx context.Context, progress func(int)) ([]LayerRebuild, error) {
+func (r *rebuilder) run(ctx context.Context, progress func(int)) (report []LayerRebuild, err error) {
+	if err := r.divide(); err != nil {
+		return nil, err
+	}
 	if err := r.embed(ctx); err != nil {
 		return nil, err
 	}
-	var report []LayerRebuild
 	next, sites := 0, r.dense.Sites()
 	for l := range r.dense.Config().Layers {
 		for ; next < len(sites) && sites[next].Layer == l; next++ {
@@ -164,6 +192,20 @@ func (r *rebuilder) run(ctx context.Context, progress func(int)) ([]LayerRebuild
 		}
 	}
 	return report, nil
+}
+
+// divide says which tokens are fitted to, and which judge.
+func (r *rebuilder) divide() error {
+	var judges []bool
+	if !r.o.Reference {
+		var err error
+		if judges, err = hold(r.batches, r.o.HeldOut, r.o.Seed); err != nil {
+			return err
+		}
+	}
+	r.tokens = tokensOf(r.batches, judges, math.MaxInt)
+	r.read = tokensOf(r.batches, judges, r.dense.Config().HeadTokens())
+	return nil
 }
 
 func (r *rebuilder) embed(ctx context.Context) error {
@@ -205,25 +247,24 @@ func (r *rebuilder) masked(ops kernels.Ops, b int) *model.Pass {
 	return p
 }
 
-// site fits the consumer of site s, or leaves it.
-func (r *rebuilder) site(ctx context.Context, s int) (LayerRebuild, error) {
+// site fits what belongs to site s.
+func (r *rebuilder) site(ctx context.Context, s int) (report LayerRebuild, err error) {
 	site := r.dense.Sites()[s]
 	keep := spread(kept(r.mask[s]), site.Width)
-	report := LayerRebuild{Site: site, Kept: len(keep) / site.Width}
-	fitted, judging, err := r.observe(ctx, s, keep)
-	if err != nil {
+	report = LayerRebuild{Site: site, Kept: len(keep) / site.Width}
+	if r.o.Reference {
+		report.Fit, err = r.fitReference(ctx, s, keep)
 		return report, err
 	}
-	c, err := readConsumer(r.current.Params(), site, keep)
-	if err != nil {
-		return report, err
+	if r.o.Inputs && r.o.Method == LeastSquares && len(keep) > 0 {
+		inputs, err := r.fitInputs(ctx, s)
+		if err != nil {
+			return report, err
+		}
+		report.Inputs = &inputs
 	}
-	best := choose(c, fitted, judging, r.o, r.dev.Workers(), &report)
-	if !report.Rebuilt {
-		return report, nil
-	}
-	c.change(best)
-	return report, r.replace(c.params()...)
+	report.Fit, err = r.fitConsumer(ctx, s, keep)
+	return report, err
 }
 
 // replace goes on with other parameters.

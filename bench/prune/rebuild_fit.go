@@ -9,62 +9,74 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// fit is a change of a consumer: w + dw, b + db. dw is nil where nothing is left
-// to weigh.
-type fit struct {
+// change is what a fit adds to a linear map: w + dw, b + db. dw is nil where
+// there is nothing to fit by.
+type change struct {
 	dw *mat.Dense
 	db []float64
 }
+
+// fitter finds the change that explains the errors best.
+type fitter func(m *moments, ridge float64) (*change, error)
 
 // errIndefinite is what rounding, or values that never vary, make of a normal
 // matrix without enough ridge.
 var errIndefinite = errors.New("the normal equations have no positive definite matrix")
 
-// leastSquares minimises |E - V dW - db|^2 + ridge mean(diag(C)) |dW|^2, C being
-// V'V of the centred values. The bias bears no ridge, which leaves
+// leastSquares minimises |E - X dW - db|^2 + ridge mean(diag(C)) |dW|^2, C being
+// X'X of the centred columns. The bias bears no ridge, which leaves
 //
-//	(C + lambda I) dW = V'E - v e'/n,   db = (e - dW'v)/n.
-func leastSquares(m *moments, ridge float64) (*fit, error) {
-	n := float64(m.rows)
-	f := &fit{db: make([]float64, len(m.e))}
+//	(C + lambda I) dW = X'E - x e'/n,   db = (e - dW'x)/n.
+func leastSquares(m *moments, ridge float64) (*change, error) {
+	f := &change{db: make([]float64, len(m.e))}
 	for i, e := range m.e {
-		f.db[i] = e / n
+		f.db[i] = e / m.count
 	}
-	if m.vv == nil {
+	if m.xx == nil {
 		return f, nil
 	}
-	k := len(m.v)
-	c, trace := mat.NewSymDense(k, nil), 0.0
-	for i := range k {
-		for j := i; j < k; j++ {
-			c.SetSym(i, j, (m.vv.At(i, j)+m.vv.At(j, i))/2-m.v[i]*m.v[j]/n)
-		}
-		trace += c.At(i, i)
-	}
-	addDiagonal(c, ridge*trace/float64(k))
+	k := len(m.x)
 	var rhs mat.Dense
-	rhs.Outer(-1/n, mat.NewVecDense(k, m.v), mat.NewVecDense(len(m.e), m.e))
-	rhs.Add(&rhs, m.ve)
+	rhs.Outer(-1/m.count, mat.NewVecDense(k, m.x), mat.NewVecDense(len(m.e), m.e))
+	rhs.Add(&rhs, m.xe)
 	var err error
-	if f.dw, err = solve(c, &rhs); err != nil {
+	if f.dw, err = ridged(centred(m), &rhs, ridge); err != nil {
 		return nil, err
 	}
 	var shift mat.VecDense
-	shift.MulVec(f.dw.T(), mat.NewVecDense(k, m.v))
+	shift.MulVec(f.dw.T(), mat.NewVecDense(k, m.x))
 	for i := range f.db {
-		f.db[i] -= shift.AtVec(i) / n
+		f.db[i] -= shift.AtVec(i) / m.count
 	}
 	return f, nil
 }
 
-func addDiagonal(c *mat.SymDense, value float64) {
-	for i := range c.SymmetricDim() {
-		c.SetSym(i, i, c.At(i, i)+value)
-	}
+// throughOrigin is leastSquares without a bias, and without centring.
+func throughOrigin(m *moments, ridge float64) (*change, error) {
+	bare := *m
+	bare.x, bare.e = make([]float64, len(m.x)), make([]float64, len(m.e))
+	return leastSquares(&bare, ridge)
 }
 
-// solve is c^-1 rhs.
-func solve(c *mat.SymDense, rhs *mat.Dense) (*mat.Dense, error) {
+// centred is X'X - x x'/n.
+func centred(m *moments) *mat.SymDense {
+	k := len(m.x)
+	c := mat.NewSymDense(k, nil)
+	for i := range k {
+		for j := i; j < k; j++ {
+			c.SetSym(i, j, (m.xx.At(i, j)+m.xx.At(j, i))/2-m.x[i]*m.x[j]/m.count)
+		}
+	}
+	return c
+}
+
+// ridged is (c + lambda I)^-1 rhs for lambda = ridge mean(diag(c)). It changes c.
+func ridged(c *mat.SymDense, rhs *mat.Dense, ridge float64) (*mat.Dense, error) {
+	n := c.SymmetricDim()
+	lambda := ridge * mat.Trace(c) / float64(n)
+	for i := range n {
+		c.SetSym(i, i, c.At(i, i)+lambda)
+	}
 	var cholesky mat.Cholesky
 	if !cholesky.Factorize(c) {
 		return nil, errIndefinite
@@ -76,106 +88,113 @@ func solve(c *mat.SymDense, rhs *mat.Dense) (*mat.Dense, error) {
 	return x, nil
 }
 
-// loss is |E - V dW - db|^2 over the tokens of m.
-func (f *fit) loss(m *moments) float64 {
+// loss is |E - X dW - db|^2 over the tokens of m.
+func (f *change) loss(m *moments) float64 {
 	loss := m.ee
 	for i, d := range f.db {
-		loss += d * (float64(m.rows)*d - 2*m.e[i])
+		loss += d * (m.count*d - 2*m.e[i])
 	}
 	if f.dw == nil {
 		return loss
 	}
-	// |V dW|^2 - 2 <V dW, E - db> = <dW, V'V dW - 2 (V'E - v db')>
-	var x mat.Dense
-	x.Mul(m.vv, f.dw)
-	for i, v := range m.v {
-		dw, row, ve := f.dw.RawRowView(i), x.RawRowView(i), m.ve.RawRowView(i)
+	// |X dW|^2 - 2 <X dW, E - db> = <dW, X'X dW - 2 (X'E - x db')>
+	var xxdw mat.Dense
+	xxdw.Mul(m.xx, f.dw)
+	for i, x := range m.x {
+		dw, row, xe := f.dw.RawRowView(i), xxdw.RawRowView(i), m.xe.RawRowView(i)
 		for j, w := range dw {
-			loss += w * (row[j] - 2*(ve[j]-v*f.db[j]))
+			loss += w * (row[j] - 2*(xe[j]-x*f.db[j]))
 		}
 	}
 	return loss
 }
 
-// choose fits the consumer with every ridge, takes the one that does best on the
-// tokens that judge, and fits again to all of them. It returns nil, and says why
-// in report, where the site is better left as it is.
-func choose(c *consumer, fitted, judging *moments, o RebuildOptions, workers int, report *LayerRebuild) *fit {
-	method := o.Method.fitter(c)
-	losses, err := tryAll(method, fitted, judging, o.Ridges, workers)
-	best := -1
-	for i, loss := range losses {
-		if loss < judging.ee && (best < 0 || loss < losses[best]) {
-			best = i
-		}
-	}
-	report.HeldOut = judging.unchanged()
-	before, target := judging.ee, judging.target
-	fitted.add(judging)
-	report.Fitted = fitted.unchanged()
-	if best < 0 {
-		report.Reason = notBetter(losses, err, before)
-		return nil
-	}
-	f, err := method(fitted, o.Ridges[best])
-	if err != nil {
-		report.Reason = fmt.Sprintf("fitted to all tokens with ridge %g: %v", o.Ridges[best], err)
-		return nil
-	}
-	report.Rebuilt, report.Ridge = true, o.Ridges[best]
-	report.HeldOut.After = losses[best] / target
-	report.Fitted.After = f.loss(fitted) / fitted.target
-	return f
+// trial is one way to fit, and what came of it.
+type trial struct {
+	choice int // of tokens
+	ridge  float64
+	loss   float64 // on the tokens that judge; NaN without a solution
+	err    error   // why there is none
 }
 
-// tryAll is the loss on the tokens that judge of the fit with every ridge; NaN
-// where there is no solution, and an error that says why for one of them.
-func tryAll(method func(*moments, float64) (*fit, error), fitted, judging *moments, ridges []float64, workers int) ([]float64, error) {
-	losses, errs := make([]float64, len(ridges)), make([]error, len(ridges))
+// choose fits to every choice of tokens with every ridge, takes what does best on
+// those that judge, and fits so again to all sequences. Where everything is better
+// left as it is, it returns nil and says why in the report.
+func (r *rebuilder) choose(ev *evidence, fit fitter) (*change, Fit) {
+	judge := ev.judge()
+	judging := ev.judging[judge]
+	all := ev.fitted[judge].plus(judging)
+	report := Fit{HeldOut: judging.unchanged(), Fitted: all.unchanged()}
+	if all.ee == 0 {
+		report.Reason = "there is no error to absorb"
+		return nil, report
+	}
+	trials := r.try(ev, fit)
+	won := winner(trials)
+	if !(won.loss < judging.ee) {
+		report.Reason = won.fault(judging.ee)
+		return nil, report
+	}
+	f, err := fit(ev.fitted[won.choice].plus(ev.judging[won.choice]), won.ridge)
+	if err != nil {
+		report.Reason = fmt.Sprintf("fitted to all sequences with ridge %g: %v", won.ridge, err)
+		return nil, report
+	}
+	report.Rebuilt, report.Ridge, report.HeadRows = true, won.ridge, won.choice > 0
+	report.HeldOut.After = won.loss / judging.target
+	report.Fitted.After = f.loss(all) / all.target
+	return f, report
+}
+
+func (r *rebuilder) try(ev *evidence, fit fitter) []trial {
+	var trials []trial
+	for choice := range ev.fitted {
+		for _, ridge := range r.o.Ridges {
+			trials = append(trials, trial{choice: choice, ridge: ridge})
+		}
+	}
+	judging := ev.judging[ev.judge()]
+	turn := make(chan struct{}, r.dev.Workers())
 	var wg sync.WaitGroup
-	turn := make(chan struct{}, workers)
-	for i, ridge := range ridges {
+	for i := range trials {
+		t := &trials[i]
 		wg.Go(func() {
 			turn <- struct{}{}
 			defer func() { <-turn }()
-			losses[i] = math.NaN()
-			f, err := method(fitted, ridge)
-			if err != nil {
-				errs[i] = fmt.Errorf("ridge %g: %w", ridge, err)
-				return
+			t.loss = math.NaN()
+			f, err := fit(ev.fitted[t.choice], t.ridge)
+			if t.err = err; err == nil {
+				t.loss = f.loss(judging)
 			}
-			losses[i] = f.loss(judging)
 		})
 	}
 	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return losses, err
-		}
-	}
-	return losses, nil
+	return trials
 }
 
-func notBetter(losses []float64, err error, before float64) string {
-	if before == 0 {
-		return "there is no error to absorb"
-	}
-	least := math.Inf(1)
-	for _, loss := range losses {
-		if loss < least { // not where it is NaN
-			least = loss
+// winner is the trial of the least loss; those without one come last.
+func winner(trials []trial) trial {
+	won := trials[0]
+	for _, t := range trials {
+		if t.loss < won.loss || math.IsNaN(won.loss) {
+			won = t
 		}
 	}
-	if math.IsInf(least, 1) {
-		return err.Error()
-	}
-	return fmt.Sprintf("the held-out error would not fall: at best %.6g times what it is", least/before)
+	return won
 }
 
-// unchanged is the error of a site that is left as it is.
+// fault is what is wrong with the best of all trials.
+func (t trial) fault(before float64) string {
+	if t.err != nil {
+		return fmt.Sprintf("ridge %g: %v", t.ridge, t.err)
+	}
+	return fmt.Sprintf("the held-out error would not fall: at best %.6g times what it is", t.loss/before)
+}
+
+// unchanged is the error of what is left as it was.
 func (m *moments) unchanged() FitError {
 	if m.ee == 0 {
-		return FitError{} // also where nothing should be added
+		return FitError{} // also where it is relative to nothing
 	}
 	return FitError{m.ee / m.target, m.ee / m.target}
 }

@@ -11,8 +11,8 @@ import (
 // split is the rows of a micro-batch that a fit sees and those that judge it.
 type split struct{ fitted, judging []int32 }
 
-// hold keeps back a share of the sequences, at least one, chosen by seed.
-func hold(batches []*model.Input, share float64, seed uint64) ([]split, error) {
+// hold says which sequences judge: a share of them, at least one, by seed.
+func hold(batches []*model.Input, share float64, seed uint64) ([]bool, error) {
 	total := 0
 	for _, in := range batches {
 		total += in.Seq.Count()
@@ -25,21 +25,28 @@ func hold(batches []*model.Input, share float64, seed uint64) ([]split, error) {
 	for _, i := range rand.New(rand.NewPCG(seed, 0x72656275696c64)).Perm(total)[:count] {
 		judges[i] = true
 	}
+	return judges, nil
+}
+
+// tokensOf lists the rows of the first tokens of every sequence, without padding.
+// judges has an entry per sequence; nil: none does.
+func tokensOf(batches []*model.Input, judges []bool, tokens int) []split {
 	list := make([]split, len(batches))
 	seen := 0
 	for b, in := range batches {
 		for i := range in.Seq.Count() {
 			rows := &list[b].fitted
-			if judges[seen] {
+			if judges != nil && judges[seen] {
 				rows = &list[b].judging
 			}
 			seen++
-			for row := in.Seq.Offsets[i]; row < in.Seq.Offsets[i+1]; row++ {
+			for t := range min(in.Seq.Len(i), tokens) {
+				row := in.Seq.Offsets[i] + int32(t)
 				if in.KeyBias == nil || !math.IsInf(float64(in.KeyBias[row]), -1) { // else padding
 					*rows = append(*rows, row)
 				}
 			}
 		}
 	}
-	return list, nil
+	return list
 }
