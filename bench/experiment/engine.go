@@ -32,7 +32,7 @@ type engine struct {
 }
 
 func (h *Host) newEngine(p *Plan) (*engine, error) {
-	s, err := openStore(p.Output)
+	s, err := openStore(p.Output, p.Stages)
 	if err != nil {
 		return nil, err
 	}

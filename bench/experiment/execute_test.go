@@ -97,7 +97,7 @@ func TestVerdict(t *testing.T) {
 
 // TestNotFinite gives results that no file of a stage can hold.
 func TestNotFinite(t *testing.T) {
-	s, err := openStore(t.TempDir())
+	s, err := openStore(t.TempDir(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

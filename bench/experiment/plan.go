@@ -19,6 +19,7 @@ type Plan struct {
 	Device  string
 	Threads int
 	Output  string
+	Stages  string // folder of what finished stages found
 
 	runs []Run
 }
@@ -69,6 +70,9 @@ func ParsePlan(file string, text []byte, overrides ...string) (*Plan, error) {
 	}
 	if p.Output == "" {
 		p.Output = filepath.Join("results", p.Name)
+	}
+	if p.Stages == "" {
+		p.Stages = filepath.Join(p.Output, "stages")
 	}
 	for _, settings := range src.targets {
 		runs := expand(src, settings, p.Seed)

@@ -5,7 +5,9 @@ package experiment
 
 // keys are those that stand above the first table.
 func (p *Plan) keys() []key {
-	return headKeys(&p.Name, &p.Seed, &p.Device, &p.Threads, &p.Output)
+	return append(headKeys(&p.Name, &p.Seed, &p.Device, &p.Threads, &p.Output),
+		option(&p.Stages, "", "stages", "", anyText("results/stages")).absent("stages in the folder of the results").
+			about("folder of what finished stages found; experiments may share one, and what two have in common is then computed once"))
 }
 
 // headKeys are the keys above the first table, of any kind of file.
@@ -104,8 +106,8 @@ func (s *Search) keys() []key {
 	return []key{
 		option(&s.Method, t, "method", Additive, oneOf(Additive, Joint, Surgeon, PTF)).column().control().
 			about("how units are chosen: additive keeps the largest sum of scores, trying every number of heads; ptf then swaps units within each layer by their Fisher information; joint removes units one after the other by the loss of the whole set; surgeon does, in every layer, by the loss that is left when its output weights are refitted, which least-squares then does"),
-		option(&s.Steps, t, "steps", 1, atLeast(1, 4)).where(func() bool { return s.Method == Joint }).
-			about("stages of the joint search: each starts with new probes of what the one before has left"),
+		option(&s.Steps, t, "steps", 0, atLeast(0, 4)).absent("0: 1 for joint, one for every halving of the cost for surgeon").where(func() bool { return s.Method == Joint || s.Method == Surgeon }).
+			about("stages of the search: each starts with new probes of what the one before has left, which the surgeon refits first"),
 		option(&s.Swaps, t, "swaps", true, onOff()).where(func() bool { return s.Method == Joint }).
 			about("the joint search ends by exchanging removed for kept units where that lowers the loss"),
 		option(&s.Released, t, "released", false, onOff()).where(func() bool { return s.Method == PTF && s.Constraint == Latency }).

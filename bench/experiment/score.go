@@ -100,25 +100,43 @@ func (e *engine) computeScores(ctx context.Context, r Run, g *ground) (Scores, e
 	case r.Score.Estimate == Probes:
 		return e.estimate(ctx, r, g)
 	}
+	got, seconds, err := e.parts(ctx, r, g)
+	if err != nil {
+		return Scores{}, err
+	}
+	return Scores{Values: prune.Weigh(g.subject.Model, got.Parts, r.Score.weighing()), PeakBytes: got.PeakBytes, Seconds: seconds}, nil
+}
+
+// parts are the losses of a run's units. Where both losses are there already,
+// one of them needs no measurement of its own.
+func (e *engine) parts(ctx context.Context, r Run, g *ground) (trajectory, float64, error) {
 	o, err := r.Score.options()
 	if err != nil {
-		return Scores{}, err
+		return trajectory{}, 0, err
 	}
-	key, err := digest([]any{"trajectory", g.subject.Digest, g.calibration.Digest, o, e.facts})
+	key := func(o prune.Options) (string, error) {
+		return digest([]any{"trajectory", g.subject.Digest, g.calibration.Digest, o, e.facts})
+	}
+	both := o
+	both.NoMD, both.NoKD = false, false
+	hash, err := key(both)
 	if err != nil {
-		return Scores{}, err
+		return trajectory{}, 0, err
 	}
-	got, seconds, _, err := stage(e.store, "trajectory", key, func() (trajectory, error) {
+	if got, seconds, found, err := known[trajectory](e.store, "trajectory", hash); found || err != nil {
+		return got, seconds, err
+	}
+	if hash, err = key(o); err != nil {
+		return trajectory{}, 0, err
+	}
+	got, seconds, _, err := stage(e.store, "trajectory", hash, func() (trajectory, error) {
 		t, err := e.trajectory(ctx, g, o)
 		if err != nil && o.TokenList != nil {
 			err = fmt.Errorf("with score.token_file = %q: %w", r.Score.TokenFile, err)
 		}
 		return t, err
 	})
-	if err != nil {
-		return Scores{}, err
-	}
-	return Scores{Values: prune.Weigh(g.subject.Model, got.Parts, r.Score.weighing()), PeakBytes: got.PeakBytes, Seconds: seconds}, nil
+	return got, seconds, err
 }
 
 // trajectory is the losses of units, measured one by one.

@@ -3,6 +3,7 @@ package experiment
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"optin/bench/model"
 	"optin/bench/prune"
@@ -115,13 +116,14 @@ func (e *engine) searchJointly(ctx context.Context, r Run, g *ground, costs prun
 	if !r.Search.Swaps {
 		o.Swaps = 0
 	}
-	bar := e.host.Progress.Stage("search "+g.subject.Name, r.Search.Steps)
+	steps := r.Search.steps()
+	bar := e.host.Progress.Stage("search "+g.subject.Name, steps)
 	defer bar.Done()
-	mask, report, err := prune.JointSearch(ctx, e.host.Device, g.subject.Model, g.calibration.Batches, probes, costs, b, o, r.Search.Steps, bar.Add)
+	mask, report, err := prune.JointSearch(ctx, e.host.Device, g.subject.Model, g.calibration.Batches, probes, costs, b, o, steps, bar.Add)
 	if err != nil {
 		return found{}, err
 	}
-	return found{Mask: mask, Joint: describeJoint(report, r.Search.Steps)}, nil
+	return found{Mask: mask, Joint: describeJoint(report, steps)}, nil
 }
 
 // operate removes units by what is lost when the rest is refitted.
@@ -134,14 +136,28 @@ func (e *engine) operate(ctx context.Context, r Run, g *ground, costs prune.Cost
 	curves, ok := e.curves[key]
 	if !ok {
 		sites := g.subject.Model.Sites()
-		bar := e.host.Progress.Stage("search "+g.subject.Name, len(sites))
+		bar := e.host.Progress.Stage("survey "+g.subject.Name, len(sites))
 		defer bar.Done()
 		if curves, err = probes.Survey(ctx, e.host.Device, g.subject.Model, g.calibration.Batches, b, bar.Add); err != nil {
 			return nil, err
 		}
 		e.curves[key] = curves
 	}
-	return prune.Spend(g.subject.Model.Sites(), curves, costs, b)
+	steps := r.Search.steps()
+	bar := e.host.Progress.Stage("search "+g.subject.Name, steps)
+	defer bar.Done()
+	return prune.SurgeonSearch(ctx, e.host.Device, g.subject.Model, g.calibration.Batches, r.Score.probeOptions(), curves, costs, b, steps, bar.Add)
+}
+
+// steps is in how many stages a search removes its units.
+func (s Search) steps() int {
+	switch {
+	case s.Steps > 0:
+		return s.Steps
+	case s.Method == Surgeon:
+		return max(1, int(math.Ceil(math.Log2(1/s.Keep)-1e-9)))
+	}
+	return 1
 }
 
 func describeJoint(j prune.JointReport, steps int) *record.Joint {

@@ -16,12 +16,14 @@ import (
 // that it depends on. A run that is killed finds there what it had finished.
 type store struct{ dir string }
 
-func openStore(output string) (*store, error) {
-	s := &store{filepath.Join(output, "stages")}
-	if err := disk.MakeFolder(s.dir); err != nil {
+func openStore(output, stages string) (*store, error) {
+	if err := disk.MakeFolder(output); err != nil {
 		return nil, fmt.Errorf("results folder (key output): %w", err)
 	}
-	return s, nil
+	if err := disk.MakeFolder(stages); err != nil {
+		return nil, fmt.Errorf("folder of stages (key stages): %w", err)
+	}
+	return &store{stages}, nil
 }
 
 // stored is a stage's result on disk.
@@ -37,15 +39,8 @@ func sum(raw []byte) string { return fmt.Sprintf("%x", sha256.Sum256(raw)) }
 // stage returns the result stored for a step, or computes and stores it.
 // seconds is what computing took, whenever that was.
 func stage[T any](s *store, step Step, hash string, compute func() (T, error)) (result T, seconds float64, cached bool, err error) {
-	path := filepath.Join(s.dir, fmt.Sprintf("%s-%s.json", step, hash))
-	if text, err := os.ReadFile(path); err == nil {
-		var old stored
-		// A damaged file is as good as none: it is computed again and replaced.
-		if json.Unmarshal(text, &old) == nil && old.Sum == sum(old.Result) && json.Unmarshal(old.Result, &result) == nil {
-			return result, old.Seconds, true, nil
-		}
-	} else if !errors.Is(err, os.ErrNotExist) {
-		return result, 0, false, fmt.Errorf("stored result: %w", err)
+	if result, seconds, cached, err = known[T](s, step, hash); cached || err != nil {
+		return result, seconds, cached, err
 	}
 	begin := time.Now()
 	if result, err = compute(); err != nil {
@@ -63,5 +58,27 @@ func stage[T any](s *store, step Step, hash string, compute func() (T, error)) (
 	if err != nil {
 		return result, seconds, false, err
 	}
-	return result, seconds, false, disk.WriteFile(path, text)
+	return result, seconds, false, disk.WriteFile(s.path(step, hash), text)
+}
+
+func (s *store) path(step Step, hash string) string {
+	return filepath.Join(s.dir, fmt.Sprintf("%s-%s.json", step, hash))
+}
+
+// known returns the result stored for a step, if there is one.
+func known[T any](s *store, step Step, hash string) (result T, seconds float64, found bool, err error) {
+	text, err := os.ReadFile(s.path(step, hash))
+	if errors.Is(err, os.ErrNotExist) {
+		return result, 0, false, nil
+	}
+	if err != nil {
+		return result, 0, false, fmt.Errorf("stored result: %w", err)
+	}
+	var old stored
+	var whole T
+	// A damaged file is as good as none: it is computed again and replaced.
+	if json.Unmarshal(text, &old) != nil || old.Sum != sum(old.Result) || json.Unmarshal(old.Result, &whole) != nil {
+		return result, 0, false, nil
+	}
+	return whole, old.Seconds, true, nil
 }

@@ -152,7 +152,7 @@ func (t *training) resume(ctx context.Context, wanted bool) error {
 		t.record.Notes = append(t.record.Notes, note)
 	}
 	if err := json.Unmarshal(kept, &t.done); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s holds no steps that can be read (%w): it is of another version of the program; remove it, and start without --resume", path, err)
 	}
 	t.host.logf("%s: going on after step %d of %d", path, t.trainer.Done(), t.trainer.Steps())
 	return nil

@@ -2,6 +2,7 @@ package prune
 
 import (
 	"math"
+	"slices"
 
 	"optin/bench/model"
 )
@@ -15,25 +16,34 @@ func Spend(sites []model.Site, curves []Curve, c Costs, b Budget) (Mask, error) 
 	if err := b.check(); err != nil {
 		return nil, err
 	}
-	s := &spending{curves: curves, need: c.Dense() - b.limit(c)}
-	for i, site := range sites {
+	mask := spend(Full(sites), curves, c, b.limit(c))
+	if least := c.Encoder(mask.Kept()); least > b.limit(c) {
+		return nil, unreachable(c, b, least)
+	}
+	return mask, nil
+}
+
+// spend goes on from a mask: orders of the curves count the units that it keeps.
+// Where limit cannot be met, all goes that may.
+func spend(from Mask, curves []Curve, c Costs, limit int64) Mask {
+	units := from.Kept()
+	s := &spending{curves: curves, need: c.Encoder(units) - limit}
+	for i, curve := range curves {
 		saved := []int64{0}
-		for k := range curves[i].Order {
-			saved = append(saved, saved[k]+c.Saving(i, site.Units-k))
+		for k := range curve.Order {
+			saved = append(saved, saved[k]+c.Saving(i, units[i]-k))
 		}
 		s.saved = append(s.saved, saved)
 	}
-	if most := s.total(s.everything()); most < s.need {
-		return nil, unreachable(c, b, c.Dense()-most)
-	}
-	gone := s.giveBack(s.cheapest())
-	mask := Full(sites)
-	for i, k := range gone {
+	mask := make(Mask, len(from))
+	for i, k := range s.giveBack(s.cheapest()) {
+		mask[i] = slices.Clone(from[i])
+		left := indices(from[i], true)
 		for _, u := range curves[i].Order[:k] {
-			mask[i][u] = false
+			mask[i][left[u]] = false
 		}
 	}
-	return mask, nil
+	return mask
 }
 
 // spending is a budget being met. A choice is the number of units gone per site.
