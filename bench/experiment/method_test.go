@@ -23,8 +23,9 @@ func methods() map[string][]string {
 		"fisher":   {"score.method=fisher", "score.per_batch=2"},
 		"taylor":   {"score.method=taylor"},
 		"ptf":      {"score.method=fisher", "search.method=ptf", "rebuild.method=scale", "rebuild.samples=6"},
+		"released": {"score.method=fisher", "search.method=ptf", "rebuild.method=scale", "rebuild.released=true", "rebuild.samples=6"},
 		"joint":    {"search.method=joint", "search.steps=[1, 2]", "score.probes=8", "score.check=2"},
-		"surgeon":  {"search.method=surgeon", "score.probes=4", "score.check=2", "rebuild.method=least-squares", "rebuild.samples=6"},
+		"surgeon":  {"search.method=surgeon", "score.probes=4", "score.check=2", "rebuild.method=least-squares", "rebuild.samples=6", "search.steps=2"},
 		"multiple": {"search.neuron_multiple=4"},
 	}
 }

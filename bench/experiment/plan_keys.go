@@ -141,6 +141,8 @@ func (r *Rebuild) keys(seed uint64) []key {
 			about("examples of the training split that the weights are fitted to, the last fifth held out to choose how strongly"),
 		option(&r.Seed, t, "seed", seed, anySeed()).absent("the file's seed").where(rebuilds).
 			about("draws these examples"),
+		option(&r.Released, t, "released", false, onOff()).where(func() bool { return r.Method == ScaleUnits }).
+			about("scale as PTF's released code does: LSMR with damping 1, and no layer after one whose factors it rejects"),
 	}
 }
 

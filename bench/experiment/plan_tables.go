@@ -108,9 +108,10 @@ func (s Search) probed() bool { return s.Method == Joint || s.Method == Surgeon 
 
 // Rebuild is the table [rebuild].
 type Rebuild struct {
-	Method  string
-	Samples int
-	Seed    uint64
+	Method   string
+	Samples  int
+	Seed     uint64
+	Released bool
 }
 
 // Measure is the table [measure].

@@ -43,7 +43,7 @@ func TestPlanDefaults(t *testing.T) {
 			Probes: 64, ProbeSeed: 1, Heads: "exact", Check: 128, Samples: 64, Seed: 1, RandomSeed: 1, Kinds: "even",
 			Loss: "both", Lambda: 0.1, Balance: "mean", Tau: 4, Tap: "block", MDReduce: "sum", TauDivides: true,
 			KLFactor: "one", RegressionKL: "squared", LastLayerWeight: 1, LastLayerNeuronWeight: 1, HeadWeight: 1, NeuronWeight: 1},
-		Search:   Search{Method: "additive", Steps: 1, Swaps: true, Constraint: "macs", LatencyBatch: 32, NeuronMultiple: 1, Total: "encoder", Keep: 0.5, MinHeads: 1, MinNeurons: 1},
+		Search:   Search{Method: "additive", Swaps: true, Constraint: "macs", LatencyBatch: 32, NeuronMultiple: 1, Total: "encoder", Keep: 0.5, MinHeads: 1, MinNeurons: 1},
 		Rebuild:  Rebuild{Method: "none", Samples: 512, Seed: 1},
 		Measure:  Measure{Batch: []int{1, 32}, Samples: 10, MinTime: 1, EndToEnd: true},
 		Evaluate: Evaluate{},

@@ -81,7 +81,7 @@ func (r Rebuild) options() prune.RebuildOptions {
 	o := prune.DefaultRebuildOptions()
 	o.Seed = r.Seed
 	if r.Method == ScaleUnits {
-		o.Method = prune.Scale
+		o.Method, o.Reference = prune.Scale, r.Released
 	}
 	return o
 }
