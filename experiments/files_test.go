@@ -82,9 +82,9 @@ func TestGlue(t *testing.T) {
 			if r.Model.Path != "mine" || r.Task.Path != "data" || r.Task.Name != task {
 				t.Errorf("%s: %+v", task, r)
 			}
-			ways[strings.TrimSpace(r.Score.Method+"/"+r.Search.Method+"/"+r.Rebuild.Method+" "+r.Variant)]++
+			ways[strings.Join([]string{r.Score.Method, r.Search.Method, r.Rebuild.Method, r.Score.Mode}, "/")]++
 		}
-		for _, way := range []string{"trajectory/additive/none", "trajectory/additive/none mode=reference", "fisher/ptf/scale samples=2048", "trajectory/joint/least-squares"} {
+		for _, way := range []string{"trajectory/additive/none/correct", "trajectory/additive/none/reference", "fisher/ptf/scale/correct", "trajectory/joint/least-squares/correct", "trajectory/surgeon/least-squares/correct"} {
 			if ways[way] != 7 {
 				t.Errorf("%s: %d budgets of %s, want 7 of 0.9 to 0.3: %v", task, ways[way], way, ways)
 			}
