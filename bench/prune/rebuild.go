@@ -23,7 +23,7 @@ func (m RebuildMethod) String() string { return [...]string{"least-squares", "sc
 type RebuildOptions struct {
 	Method  RebuildMethod
 	HeldOut float64   // share of the calibration sequences that only judge, above 0 and below 1
-	Ridges  []float64 // tried for every fit, each at least 0, relative to the normal matrix's mean diagonal
+	Ridges  []float64 // to choose from, each at least 0, relative to the normal matrix's mean diagonal
 	Seed    uint64    // chooses the sequences that judge
 
 	// Inputs fits, with LeastSquares, also what the producers read: they are

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 
 	"gonum.org/v1/gonum/mat"
@@ -117,7 +118,7 @@ type trial struct {
 	err    error   // why there is none
 }
 
-// choose fits to every choice of tokens with every ridge, takes what does best on
+// choose fits to every choice of tokens with several ridges, takes what does best on
 // those that judge, and fits so again to all sequences. Where everything is better
 // left as it is, it returns nil and says why in the report.
 func (r *rebuilder) choose(ev *evidence, fit fitter) (*change, Fit) {
@@ -146,22 +147,44 @@ func (r *rebuilder) choose(ev *evidence, fit fitter) (*change, Fit) {
 	return f, report
 }
 
-func (r *rebuilder) try(ev *evidence, fit fitter) []trial {
-	var trials []trial
+// try fits to every choice of tokens. The held-out error falls with the ridge and
+// then rises, so it begins in the middle of the ridges and goes on, two at a time,
+// in the direction in which it falls.
+func (r *rebuilder) try(ev *evidence, fit fitter) (trials []trial) {
+	ridges := slices.Sorted(slices.Values(r.o.Ridges))
+	middle := (len(ridges) - 1) / 2
 	for choice := range ev.fitted {
-		for _, ridge := range r.o.Ridges {
-			trials = append(trials, trial{choice: choice, ridge: ridge})
+		met := r.together(ev, fit, choice, ridges[middle:min(middle+2, len(ridges))])
+		best, ahead := winner(met), slices.Clone(ridges[:middle])
+		slices.Reverse(ahead)
+		if len(met) == 2 && !(met[0].loss <= met[1].loss) {
+			ahead = ridges[middle+2:]
+		}
+		trials = append(trials, met...)
+		for pair := range slices.Chunk(ahead, 2) {
+			met := r.together(ev, fit, choice, pair)
+			trials = append(trials, met...)
+			best = winner(append(met, best))
+			if best.loss < met[len(met)-1].loss {
+				break
+			}
 		}
 	}
+	return trials
+}
+
+// together fits with some ridges at once.
+func (r *rebuilder) together(ev *evidence, fit fitter, choice int, ridges []float64) []trial {
+	trials := make([]trial, len(ridges))
 	judging := ev.judging[ev.judge()]
 	turn := make(chan struct{}, r.dev.Workers())
 	var wg sync.WaitGroup
-	for i := range trials {
+	for i, ridge := range ridges {
 		t := &trials[i]
+		*t = trial{choice: choice, ridge: ridge, loss: math.NaN()}
 		wg.Go(func() {
 			turn <- struct{}{}
 			defer func() { <-turn }()
-			t.loss = math.NaN()
 			f, err := fit(ev.fitted[t.choice], t.ridge)
 			if t.err = err; err == nil {
 				t.loss = f.loss(judging)

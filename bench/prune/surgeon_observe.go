@@ -2,7 +2,9 @@ package prune
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -30,8 +32,12 @@ func (p *Probes) Survey(ctx context.Context, dev kernels.Device, m model.Model, 
 		return nil, err
 	}
 	sites := m.Sites()
-	curves := make([]Curve, len(sites))
+	curves, errs := make([]Curve, len(sites)), make([]error, len(sites))
+	turn := make(chan struct{}, dev.Workers()) // matrices of as many sites are in memory
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	for s, site := range sites {
+		turn <- struct{}{}
 		st := Statistics{Width: site.Width, Curvature: curvature[s]}
 		if st.Values, err = pr.valueMoments(ctx, s); err != nil {
 			return nil, err
@@ -39,14 +45,18 @@ func (p *Probes) Survey(ctx context.Context, dev kernels.Device, m model.Model, 
 		if st.Consumer, err = consumerOf(m, site); err != nil {
 			return nil, err
 		}
-		if curves[s], err = Operate(st, b.least(site)); err != nil {
-			return nil, fmt.Errorf("%v: %w", site, err)
-		}
-		if progress != nil {
-			progress(1)
-		}
+		wg.Go(func() {
+			defer func() { <-turn }()
+			if curves[s], errs[s] = Operate(st, b.least(site)); errs[s] != nil {
+				errs[s] = fmt.Errorf("%v: %w", site, errs[s])
+			}
+			if progress != nil {
+				progress(1)
+			}
+		})
 	}
-	return curves, nil
+	wg.Wait()
+	return curves, errors.Join(errs...)
 }
 
 // consumerOf is the consumer's weight [hidden, units*width].
