@@ -137,6 +137,7 @@ min_time = 0
 		t.Errorf("report:\n%s", out)
 	}
 	works(t, "report", filepath.Join(results, "record.json"))
+	reportOfTwo(t, results, first.Models[0].Name)
 
 	if len(first.Warnings) != 0 {
 		t.Errorf("warnings %q", first.Warnings)
@@ -144,6 +145,21 @@ min_time = 0
 	works(t, "run", path, "--set", "evaluate.split=train", "--set", "score.method=magnitude", "--set", "search.keep=0.5")
 	if w := load(t, results).Warnings; len(w) != 1 || !strings.Contains(w[0], "evaluated on the split train, which calibration examples are drawn from") {
 		t.Errorf("evaluated on the training split: warnings %q", w)
+	}
+}
+
+// reportOfTwo makes one report of two folders, the second with another model.
+func reportOfTwo(t *testing.T, results, name string) {
+	t.Helper()
+	other, out := t.TempDir(), filepath.Join(t.TempDir(), "both")
+	put(t, other, map[string]string{"record.json": get(t, filepath.Join(results, "record.json"))})
+	fails(t, exitFailed, []string{"both have a model " + name}, "report", results, other, "--out", out)
+	fails(t, exitUsage, []string{"--out must name one"}, "report", results, other)
+	text := strings.ReplaceAll(get(t, filepath.Join(other, "record.json")), `"`+name+`"`, `"another"`)
+	put(t, other, map[string]string{"record.json": text})
+	works(t, "report", results, other, "--out", out)
+	if got := get(t, filepath.Join(out, "report.md")); !strings.Contains(got, "Mean over the 2 models") || !strings.Contains(got, "another") {
+		t.Errorf("report of two folders:\n%s", got)
 	}
 }
 

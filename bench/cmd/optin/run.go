@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -51,28 +53,53 @@ goes on where it was, with the same result.`,
 }
 
 func reportCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "report FOLDER",
+	var out string
+	cmd := &cobra.Command{
+		Use:   "report FOLDER...",
 		Short: "make the tables and plots of a results folder again from its record",
-		Args:  args(1, 1, "one results folder"),
+		Long: `Report makes the tables and plots of a results folder again from its record. Of
+several folders it makes one report, with the means over all their models, into
+the folder that --out names.`,
+		Args: args(1, math.MaxInt, "results folders"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			dir := args[0]
-			path := dir
-			if info, err := os.Stat(dir); err == nil && info.IsDir() {
-				path = filepath.Join(dir, recordFile)
-			} else {
-				dir = filepath.Dir(path)
+			recs := make([]*record.Record, len(args))
+			dirs := make([]string, len(args))
+			for i, arg := range args {
+				var err error
+				if recs[i], dirs[i], err = loadResults(arg); err != nil {
+					return err
+				}
 			}
-			rec, err := record.Load(path)
+			switch {
+			case len(args) == 1 && out == "":
+				return writeReport(cmd.OutOrStdout(), recs[0], dirs[0])
+			case out == "":
+				return usageError{errors.New("optin report: with several folders, --out must name one for the report of all of them")}
+			}
+			rec, err := record.Merge(filepath.Base(filepath.Clean(out)), recs...)
 			if err != nil {
 				return err
 			}
-			if len(rec.Runs) == 0 || len(rec.Models) == 0 {
-				return fmt.Errorf("%s: has no runs or no models: run the experiment again", path)
-			}
-			return writeReport(cmd.OutOrStdout(), rec, dir)
+			return writeReport(cmd.OutOrStdout(), rec, out)
 		},
 	}
+	cmd.Flags().StringVar(&out, "out", "", "`folder` of the report, if not that of the results")
+	return cmd
+}
+
+// loadResults reads the record of a results folder, or the record that is named.
+func loadResults(path string) (rec *record.Record, dir string, err error) {
+	dir = filepath.Dir(path)
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		dir, path = path, filepath.Join(path, recordFile)
+	}
+	if rec, err = record.Load(path); err != nil {
+		return nil, "", err
+	}
+	if len(rec.Runs) == 0 || len(rec.Models) == 0 {
+		return nil, "", fmt.Errorf("%s: has no runs or no models: run the experiment again", path)
+	}
+	return rec, dir, nil
 }
 
 func writeReport(w io.Writer, rec *record.Record, dir string) error {
