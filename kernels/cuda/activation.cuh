@@ -1,0 +1,53 @@
+// Activations and their derivatives, numbered as kernels.Activation numbers them.
+#pragma once
+
+#include "platform.cuh"
+
+enum { OPTIN_IDENTITY, OPTIN_GELU, OPTIN_GELU_TANH, OPTIN_RELU, OPTIN_TANH };
+
+constexpr float SQRT_HALF = 0.70710678118654752f;         // 1/sqrt(2)
+constexpr float INV_SQRT_2PI = 0.39894228040143268f;      // 1/sqrt(2 pi)
+constexpr float SQRT_2_OVER_PI = 0.79788456080286536f;    // sqrt(2/pi)
+constexpr float GELU_CUBE = 0.044715f;
+
+// gelu_tanh_inner is the t of GELUTanh: tanh(sqrt(2/pi) (x + 0.044715 x^3)).
+__device__ __forceinline__ float gelu_tanh_inner(float x) {
+  return tanhf(SQRT_2_OVER_PI * (x + GELU_CUBE * x * x * x));
+}
+
+// activate is act(x).
+__device__ __forceinline__ float activate(int act, float x) {
+  switch (act) {
+    case OPTIN_GELU:
+      return 0.5f * x * (1.f + erff(x * SQRT_HALF));
+    case OPTIN_GELU_TANH:
+      return 0.5f * x * (1.f + gelu_tanh_inner(x));
+    case OPTIN_RELU:
+      return x > 0.f || x != x ? x : 0.f;  // fmaxf would lose a NaN
+    case OPTIN_TANH:
+      return tanhf(x);
+  }
+  return x;
+}
+
+// derivative is act'(x).
+__device__ __forceinline__ float derivative(int act, float x) {
+  switch (act) {
+    case OPTIN_GELU:
+      return 0.5f * (1.f + erff(x * SQRT_HALF)) + x * (INV_SQRT_2PI * expf(-0.5f * x * x));
+    case OPTIN_GELU_TANH: {
+      const float t = gelu_tanh_inner(x), rest = 1.f - t * t;
+      // Where tanh is 1 in float32, x^2 may be infinite.
+      const float slope =
+          rest == 0.f ? 0.f : 0.5f * x * rest * SQRT_2_OVER_PI * (1.f + 3.f * GELU_CUBE * x * x);
+      return 0.5f * (1.f + t) + slope;
+    }
+    case OPTIN_RELU:
+      return x > 0.f ? 1.f : (x != x ? x : 0.f);
+    case OPTIN_TANH: {
+      const float t = tanhf(x);
+      return 1.f - t * t;
+    }
+  }
+  return 1.f;
+}
