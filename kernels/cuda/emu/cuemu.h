@@ -17,7 +17,9 @@
 #include "warp.h"    // shuffles, votes, asynchronous copies
 #include "wmma.h"    // matrix fragments
 
+#ifndef CUEMU_LIST  // which only looks for the names of kernels
 #define __global__
+#endif
 #define __device__
 #define __host__
 #define __constant__

@@ -64,10 +64,15 @@ void launch(dim3 grid, dim3 dim, size_t shared, F body) {
   for (auto &t : others) t.join();
 }
 
-typedef void (*Entry)(dim3, dim3, size_t, void **);  // as cuLaunchKernel passes parameters
+// Kernel is a kernel as cuLaunchKernel calls one: p holds the addresses of the parameters.
+struct Kernel {
+  void (*run)(dim3 grid, dim3 dim, size_t shared, void **p);
+  std::vector<size_t> sizes;  // of the parameters, in bytes
+  void operator()(dim3 grid, dim3 dim, size_t shared, void **p) const { run(grid, dim, shared, p); }
+};
 
-inline std::map<std::string, Entry> &table() {
-  static std::map<std::string, Entry> kernels;
+inline std::map<std::string, Kernel> &table() {
+  static std::map<std::string, Kernel> kernels;
   return kernels;
 }
 
@@ -82,13 +87,14 @@ struct Call<K> {
   static void run(dim3 g, dim3 d, size_t s, void **p) {
     with(g, d, s, p, std::index_sequence_for<A...>());
   }
+  static Kernel kernel() { return {run, {sizeof(A)...}}; }
 };
 
 struct Register {
-  Register(const char *name, Entry e) { table()[name] = e; }
+  Register(const char *name, Kernel k) { table()[name] = k; }
 };
 
 }  // namespace cuemu
 
 // CUEMU_KERNEL makes kernel k known to the stand-in driver.
-#define CUEMU_KERNEL(k) static cuemu::Register cuemu_register_##k(#k, cuemu::Call<k>::run);
+#define CUEMU_KERNEL(k) static cuemu::Register cuemu_register_##k(#k, cuemu::Call<k>::kernel());

@@ -1,0 +1,217 @@
+// A stand-in for libcuda.so.1: the calls of the driver that this project makes, run on the
+// CPU with the kernels that are linked in. See stream.h for when work runs.
+//
+//   CUEMU_DEVICES=n   how many devices there are (1)
+//   CUEMU_MEMORY=n    bytes of each device (4 GiB)
+#include <cstdio>
+#include <vector>
+
+#include "launch.h"
+#include "stream.h"
+
+namespace {
+
+constexpr int MAX_DEVICES = 8;
+Context contexts[MAX_DEVICES];
+thread_local Context *bound;
+
+int devices() {
+  const char *e = getenv("CUEMU_DEVICES");
+  const int n = e ? atoi(e) : 1;
+  return n < MAX_DEVICES ? n : MAX_DEVICES;
+}
+
+constexpr size_t USUAL_SHARED = 48 << 10, MOST_SHARED = 227 << 10;
+
+struct Function {
+  const cuemu::Kernel *kernel;
+  size_t most_shared = USUAL_SHARED;
+};
+
+std::mutex functions_lock;
+std::map<std::string, Function> functions;
+
+bool valid(dim3 grid, dim3 dim, size_t shared, const Function &f) {
+  const bool blocks = grid.x && grid.x <= 0x7fffffffu && grid.y && grid.y <= 65535 && grid.z &&
+                      grid.z <= 65535;
+  const bool threads = dim.x && dim.y && dim.z && dim.z <= 64 && dim.x <= 1024 && dim.y <= 1024 &&
+                       (unsigned long)dim.x * dim.y * dim.z <= 1024;
+  return blocks && threads && shared <= f.most_shared;
+}
+
+}  // namespace
+
+Streams &streams() {
+  static Streams s;
+  return s;
+}
+
+Context *current() { return bound; }
+
+extern "C" {
+
+CUresult cuInit(unsigned flags) { return flags ? INVALID_VALUE : SUCCESS; }
+CUresult cuDriverGetVersion(int *dst) { return *dst = 12040, SUCCESS; }
+CUresult cuDeviceGetCount(int *dst) { return *dst = devices(), SUCCESS; }
+
+CUresult cuDeviceGet(int *dst, int ordinal) {
+  if (ordinal < 0 || ordinal >= devices()) return INVALID_DEVICE;
+  return *dst = ordinal, SUCCESS;
+}
+
+CUresult cuDeviceGetName(char *dst, int size, int) {
+  snprintf(dst, size, "emulated");
+  return SUCCESS;
+}
+
+CUresult cuDeviceGetUuid(unsigned char *dst, int device) {
+  for (int i = 0; i < 16; i++) dst[i] = (unsigned char)(i + device);
+  return SUCCESS;
+}
+
+// The attributes by CUdevice_attribute's numbers.
+CUresult cuDeviceGetAttribute(int *dst, int attribute, int) {
+  switch (attribute) {
+    case 16:  // multiprocessors
+      return *dst = 4, SUCCESS;
+    case 75:  // major compute capability
+      return *dst = 9, SUCCESS;
+    case 76:  // minor
+      return *dst = 0, SUCCESS;
+    case 97:  // shared memory that a block may ask for
+      return *dst = MOST_SHARED, SUCCESS;
+  }
+  return INVALID_VALUE;
+}
+
+CUresult cuDevicePrimaryCtxRetain(Context **dst, int device) {
+  if (device < 0 || device >= devices()) return INVALID_DEVICE;
+  contexts[device].device = device;
+  contexts[device].retained++;
+  return *dst = &contexts[device], SUCCESS;
+}
+
+CUresult cuDevicePrimaryCtxRelease_v2(int device) {
+  if (device < 0 || device >= devices()) return INVALID_DEVICE;
+  return contexts[device].retained-- > 0 ? SUCCESS : INVALID_CONTEXT;
+}
+
+CUresult cuCtxSetCurrent(Context *c) { return bound = c, SUCCESS; }
+CUresult cuCtxGetCurrent(Context **dst) { return *dst = bound, SUCCESS; }
+
+CUresult cuCtxGetDevice(int *dst) {
+  if (!bound) return INVALID_CONTEXT;
+  return *dst = bound->device, SUCCESS;
+}
+
+CUresult cuCtxSynchronize() {
+  if (!bound) return INVALID_CONTEXT;
+  streams().drain(bound);
+  return SUCCESS;
+}
+
+CUresult cuStreamCreate(Stream **dst, unsigned) {
+  if (!bound) return INVALID_CONTEXT;
+  *dst = new Stream{bound, {}, {}};
+  std::lock_guard<std::mutex> held(streams().lock);
+  streams().all.insert(*dst);
+  return SUCCESS;
+}
+
+CUresult cuStreamDestroy_v2(Stream *s) {
+  {
+    std::lock_guard<std::mutex> held(streams().lock);
+    if (!streams().all.erase(s)) return INVALID_HANDLE;
+  }
+  s->drain();
+  delete s;
+  return SUCCESS;
+}
+
+CUresult cuStreamSynchronize(Stream *s) {
+  if (s) {
+    s->drain();
+  } else {
+    streams().drain(bound);
+  }
+  return SUCCESS;
+}
+
+CUresult cuEventCreate(Event **dst, unsigned) { return *dst = new Event, SUCCESS; }
+CUresult cuEventDestroy_v2(Event *e) { return delete e, SUCCESS; }
+
+CUresult cuEventRecord(Event *e, Stream *s) {
+  const unsigned long n = ++e->recorded;
+  e->stream = s;
+  enqueue(s, [e, n] {
+    e->reached = n;
+    e->at = std::chrono::steady_clock::now();
+  });
+  return SUCCESS;
+}
+
+CUresult cuEventQuery(Event *e) { return e->reached == e->recorded ? SUCCESS : NOT_READY; }
+
+CUresult cuEventSynchronize(Event *e) {
+  if (e->reached != e->recorded && e->stream) e->stream->drain();
+  return SUCCESS;
+}
+
+CUresult cuEventElapsedTime(float *dst, Event *start, Event *end) {
+  if (!start->recorded || !end->recorded) return INVALID_HANDLE;
+  if (start->reached != start->recorded || end->reached != end->recorded) return NOT_READY;
+  *dst = std::chrono::duration<float, std::milli>(end->at - start->at).count();
+  return SUCCESS;
+}
+
+CUresult cuStreamWaitEvent(Stream *s, Event *e, unsigned) {
+  enqueue(s, [e] { cuEventSynchronize(e); });
+  return SUCCESS;
+}
+
+CUresult cuModuleLoadData(void **dst, const void *image) {
+  if (!bound) return INVALID_CONTEXT;
+  if (!image || !*(const char *)image) return INVALID_IMAGE;
+  static char module;
+  return *dst = &module, SUCCESS;
+}
+
+CUresult cuModuleUnload(void *) { return SUCCESS; }
+
+CUresult cuModuleGetFunction(Function **dst, void *, const char *name) {
+  std::lock_guard<std::mutex> held(functions_lock);
+  auto kernel = cuemu::table().find(name);
+  if (kernel == cuemu::table().end()) return NOT_FOUND;
+  return *dst = &functions.try_emplace(name, Function{&kernel->second}).first->second, SUCCESS;
+}
+
+// The only attribute that a program sets here is 8, how much dynamic shared memory it may ask for.
+CUresult cuFuncSetAttribute(Function *f, int attribute, int value) {
+  if (attribute != 8 || value < 0 || (size_t)value > MOST_SHARED) return INVALID_VALUE;
+  return f->most_shared = value, SUCCESS;
+}
+
+CUresult cuLaunchKernel(Function *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx,
+                        unsigned by, unsigned bz, unsigned shared, Stream *stream, void **params,
+                        void **) {
+  if (!bound) return INVALID_CONTEXT;
+  const dim3 grid(gx, gy, gz), dim(bx, by, bz);
+  if (!valid(grid, dim, shared, *f)) return INVALID_VALUE;
+  std::vector<std::vector<char>> values;
+  for (size_t i = 0; i < f->kernel->sizes.size(); i++) {
+    const char *p = (const char *)params[i];
+    values.emplace_back(p, p + f->kernel->sizes[i]);
+  }
+  enqueue(stream, [f, grid, dim, shared, values]() mutable {
+    std::vector<void *> p;
+    for (auto &v : values) p.push_back(v.data());
+    (*f->kernel)(grid, dim, shared, p.data());
+  });
+  return SUCCESS;
+}
+
+CUresult cuGetErrorName(CUresult e, const char **dst) {
+  return *dst = e ? "CUEMU_ERROR" : "CUDA_SUCCESS", SUCCESS;
+}
+
+}  // extern "C"
