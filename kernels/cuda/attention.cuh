@@ -242,12 +242,14 @@ __device__ __forceinline__ void add_limited(float4 (&sum)[OWN][D / 32],
   }
 }
 
-// biased is the score of query i and key j of the sequence, product being q k'.
+// biased is the score of query i and key j of the sequence, product being q k'. Each step is
+// rounded by itself, lest a compiler fuse it with what follows in one kernel and not in
+// another: scores must be the same bits wherever they are computed.
 __device__ __forceinline__ float biased(const Problem &p, const Site &s, float product, int i,
                                         int j) {
-  float x = p.scale * product;
-  if (s.bias) x += s.bias[(long long)i * p.k_max + j];
-  if (s.key_bias) x += s.key_bias[j];
+  float x = __fmul_rn(p.scale, product);
+  if (s.bias) x = __fadd_rn(x, s.bias[(long long)i * p.k_max + j]);
+  if (s.key_bias) x = __fadd_rn(x, s.key_bias[j]);
   return x;
 }
 
