@@ -2,6 +2,11 @@
 
 package cuda
 
+import "optin/kernels"
+
+// New returns [ErrNotBuilt].
+func New(Options) (kernels.Device, error) { return nil, ErrNotBuilt }
+
 // Built says whether this build can open a device.
 const Built = false
 

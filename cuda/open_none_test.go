@@ -11,4 +11,7 @@ func TestOpenWithoutCUDA(t *testing.T) {
 	if _, err := Open(0); !errors.Is(err, ErrNotBuilt) || Built {
 		t.Errorf("error %v, want ErrNotBuilt", err)
 	}
+	if _, err := New(Options{}); !errors.Is(err, ErrNotBuilt) {
+		t.Errorf("New: error %v, want ErrNotBuilt", err)
+	}
 }

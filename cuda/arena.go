@@ -1,0 +1,269 @@
+//go:build cuda
+
+package cuda
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+	"unsafe"
+
+	"gorgonia.org/cu"
+
+	"optin/kernels"
+)
+
+const (
+	alignment  = 256 // of every buffer, as the driver's
+	guardBytes = 256
+	guardValue = 0xa5
+)
+
+// storage is the bytes of a tensor.
+func storage(t kernels.DType, rows, cols int) (int, error) {
+	size := 4
+	if t == kernels.F64 {
+		size = 8
+	}
+	high, n := bits.Mul64(uint64(rows), uint64(cols)*uint64(size))
+	if high != 0 || n > math.MaxInt64/2 || cols > math.MaxInt/8 {
+		return 0, fmt.Errorf("cuda: a tensor [%d, %d] of %v is larger than any memory", rows, cols, t)
+	}
+	return int(n), nil
+}
+
+// buffer is device memory with the tensor that lives in it.
+type buffer struct {
+	tensor kernels.Tensor
+	base   cu.DevicePtr // what was allocated
+	size   int          // bytes that a tensor may use
+	bytes  int          // that were allocated
+	guard  bool
+}
+
+// newBuffer allocates room for size bytes on the device whose context is bound; shared: all
+// devices can reach it.
+func newBuffer(size int, guard, shared bool) (*buffer, error) {
+	size = (max(size, 1) + alignment - 1) / alignment * alignment
+	b := &buffer{size: size, bytes: size, guard: guard}
+	if guard {
+		b.bytes += 2 * guardBytes
+	}
+	var err error
+	if shared {
+		b.base, err = cu.MemAllocManaged(int64(b.bytes), cu.AttachGlobal)
+	} else {
+		b.base, err = cu.MemAlloc(int64(b.bytes))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cuda: no memory for a buffer of %d bytes: %w", b.bytes, err)
+	}
+	return b, nil
+}
+
+// shape makes the buffer a tensor: of zeros where it is F64, and undefined otherwise.
+func (b *buffer) shape(t kernels.DType, rows, cols int, stream cu.Stream) error {
+	b.tensor = kernels.Tensor{Rows: rows, Cols: cols, Type: t, Device: uintptr(b.base)}
+	if b.guard {
+		b.tensor.Device += guardBytes
+		if err := b.poison(stream); err != nil {
+			return err
+		}
+	}
+	if t != kernels.F64 || b.tensor.Len() == 0 {
+		return nil
+	}
+	return failure("cuMemsetD8Async", cu.MemsetD8Async(cu.DevicePtr(b.tensor.Device), 0, int64(b.used()), stream))
+}
+
+// used is the bytes of the tensor.
+func (b *buffer) used() int {
+	if b.tensor.Type == kernels.F64 {
+		return 8 * b.tensor.Len()
+	}
+	return 4 * b.tensor.Len()
+}
+
+// poison fills the tensor with NaN and everything around it with the guards' value.
+func (b *buffer) poison(stream cu.Stream) error {
+	err := failure("cuMemsetD8Async", cu.MemsetD8Async(b.base, guardValue, int64(b.bytes), stream))
+	if b.used() > 0 {
+		data := cu.DevicePtr(b.tensor.Device)
+		err = errors.Join(err, failure("cuMemsetD8Async", cu.MemsetD8Async(data, 0xff, int64(b.used()), stream)))
+	}
+	return err
+}
+
+// check looks at the guards, for which all work on the buffer must have ended.
+func (b *buffer) check() error {
+	if !b.guard {
+		return nil
+	}
+	before := b.base
+	behind := cu.DevicePtr(b.tensor.Device) + cu.DevicePtr(b.used())
+	for where, at := range map[string]cu.DevicePtr{"before": before, "behind": behind} {
+		var values [guardBytes]byte
+		if err := cu.MemcpyDtoH(unsafe.Pointer(&values), at, guardBytes); err != nil {
+			return failure("cuMemcpyDtoH", err)
+		}
+		for _, v := range values {
+			if v != guardValue {
+				return fmt.Errorf("cuda: something wrote %s the buffer of %v", where, &b.tensor)
+			}
+		}
+	}
+	return nil
+}
+
+func checkAll(list []*buffer) error {
+	for _, b := range list {
+		if err := b.check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *buffer) free() error { return failure("cuMemFree", cu.MemFree(b.base)) }
+
+// arena hands out buffers and takes them back, last in, first out. Everything that uses them
+// is in one stream, so one that comes back may be handed out again at once.
+type arena struct {
+	dev    *device
+	stream cu.Stream
+	bytes  int       // taken from the device
+	live   []*buffer // in the order in which they were taken
+	idle   [classes][]*buffer
+}
+
+const classes = 64 * classesPerOctave
+
+// Neighbouring sizes differ by a sixteenth to an eighth.
+const classesPerOctave = 8
+
+// class is the index of the smallest class that holds n bytes, and its size.
+func class(n int) (index, size int) {
+	n = max(n, alignment*classesPerOctave)
+	octave := bits.Len(uint(n-1)) - 1 // 2^octave < n <= 2^(octave+1)
+	step := 1 << octave / classesPerOctave
+	i := (n - 1<<octave + step - 1) / step
+	return octave*classesPerOctave + i, 1<<octave + i*step
+}
+
+// take is a tensor in a buffer of the arena, which grows where none is idle.
+func (a *arena) take(t kernels.DType, rows, cols int) *kernels.Tensor {
+	n, err := storage(t, rows, cols)
+	if err != nil {
+		kernels.Fail(err)
+	}
+	index, size := class(n)
+	b := a.reuse(index)
+	if b == nil {
+		b = a.extend(size)
+	}
+	if err := b.shape(t, rows, cols, a.stream); err != nil {
+		kernels.Fail(err)
+	}
+	a.live = append(a.live, b)
+	if t == kernels.I32 {
+		a.dev.ranges.forget(b.tensor.Device)
+	}
+	return &b.tensor
+}
+
+// extend takes a buffer from the device; where there is no memory, once more after giving
+// back what is idle.
+func (a *arena) extend(size int) *buffer {
+	b, err := newBuffer(size, a.dev.guard, false)
+	if errors.Is(err, cu.OutOfMemory) {
+		a.trim()
+		b, err = newBuffer(size, a.dev.guard, false)
+	}
+	if err != nil {
+		kernels.Fail(err)
+	}
+	a.bytes += b.bytes
+	a.dev.grow(b.bytes)
+	return b
+}
+
+// reuse is an idle buffer of a class, or of one up to twice as large, or nil.
+func (a *arena) reuse(index int) *buffer {
+	for i := index; i < min(index+classesPerOctave, classes); i++ {
+		if n := len(a.idle[i]); n > 0 {
+			b := a.idle[i][n-1]
+			a.idle[i] = a.idle[i][:n-1]
+			return b
+		}
+	}
+	return nil
+}
+
+// release gives back what was taken since mark, but for keep.
+func (a *arena) release(mark int, keep []*kernels.Tensor) {
+	if mark > len(a.live) {
+		panic("kernels: Release: the mark was released before")
+	}
+	if a.dev.guard {
+		must("cuStreamSynchronize", a.stream.Synchronize())
+	}
+	kept := a.live[:mark]
+	for _, b := range a.live[mark:] {
+		if err := b.check(); err != nil {
+			kernels.Fail(err)
+		}
+		if contains(keep, &b.tensor) {
+			kept = append(kept, b)
+			continue
+		}
+		if b.guard {
+			if err := b.poison(a.stream); err != nil {
+				kernels.Fail(err)
+			}
+		}
+		index, _ := class(b.size)
+		a.idle[index] = append(a.idle[index], b)
+	}
+	clear(a.live[len(kept):])
+	a.live = kept
+}
+
+func contains(list []*kernels.Tensor, t *kernels.Tensor) bool {
+	for _, l := range list {
+		if l == t {
+			return true
+		}
+	}
+	return false
+}
+
+// trim gives idle buffers back to the device, which waits for all work on them.
+func (a *arena) trim() {
+	for i, list := range a.idle {
+		for _, b := range list {
+			a.bytes -= b.bytes
+			a.dev.grow(-b.bytes)
+			a.dev.ranges.forget(b.tensor.Device)
+			must("cuMemFree", cu.MemFree(b.base))
+		}
+		a.idle[i] = nil
+	}
+}
+
+// free gives everything back to the device.
+func (a *arena) free() error {
+	var err error
+	for i, list := range a.idle {
+		for _, b := range list {
+			err = errors.Join(err, b.free())
+		}
+		a.idle[i] = nil
+	}
+	for _, b := range a.live {
+		err = errors.Join(err, b.free())
+	}
+	a.dev.grow(-a.bytes)
+	a.bytes, a.live = 0, nil
+	return err
+}

@@ -1,0 +1,269 @@
+//go:build cuda
+
+package cuda
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"gorgonia.org/cu"
+
+	"optin/kernels"
+	kernelcode "optin/kernels/cuda"
+)
+
+// device is a Device of this machine's GPUs, with one worker for each.
+type device struct {
+	memory
+	pool  *kernels.Pool
+	gpus  []*gpu // each once
+	seats []*gpu // of the workers in the order in which they open
+	guard bool
+
+	ranges ranges // of integers in device memory
+
+	mu        sync.Mutex
+	workers   []*ops
+	allocated map[*kernels.Tensor]*buffer
+	weights   map[*kernels.Weight]struct{} // that hold a copy of ours
+}
+
+// New opens the devices of this machine.
+func New(options Options) (kernels.Device, error) {
+	d := &device{
+		guard:     options.Guard,
+		allocated: make(map[*kernels.Tensor]*buffer),
+		weights:   make(map[*kernels.Weight]struct{}),
+	}
+	if err := d.open(options); err != nil {
+		return nil, errors.Join(err, d.free())
+	}
+	return d, nil
+}
+
+func (d *device) open(options Options) error {
+	indices := options.Devices
+	if indices == nil {
+		n, err := cu.NumDevices()
+		if err != nil {
+			return failure("cuDeviceGetCount", err)
+		}
+		for i := range n {
+			indices = append(indices, i)
+		}
+	}
+	if len(indices) == 0 {
+		return errors.New("cuda: no device to open; use device = \"cpu\"")
+	}
+	images := options.Images
+	if images == nil {
+		images = kernelcode.Images()
+	}
+	byIndex := make(map[int]*gpu)
+	for _, index := range indices {
+		g := byIndex[index]
+		if g == nil {
+			var err error
+			if g, err = openGPU(index, images); err != nil {
+				return err
+			}
+			byIndex[index] = g
+			d.gpus = append(d.gpus, g)
+		}
+		d.seats = append(d.seats, g)
+	}
+	var err error
+	d.pool, err = kernels.NewPool(len(indices), d.newOps)
+	return err
+}
+
+func (d *device) Name() string { return "cuda" }
+
+func (d *device) Describe() string {
+	var text string
+	for i, g := range d.gpus {
+		if i > 0 {
+			text += " + "
+		}
+		name, err := g.Name()
+		if err != nil {
+			name = fmt.Sprintf("device %d", g.index)
+		}
+		text += name
+	}
+	v := cu.Version()
+	return fmt.Sprintf("%s, CUDA driver %d.%d, cuBLAS %s, workers %d",
+		text, v/1000, v%1000/10, d.workers[0].blas.version(), d.Workers())
+}
+
+func (d *device) Workers() int { return d.pool.Workers() }
+
+// Each waits for the work of all devices before it begins, because f may read what a caller
+// that is a worker itself has made, and before it ends, so that results are there and errors
+// known.
+func (d *device) Each(ctx context.Context, n int, f func(ops kernels.Ops, i int) error) (err error) {
+	if err := d.synchronize(); err != nil {
+		return err
+	}
+	defer func() { err = firstOf(err, d.synchronize()) }()
+	return d.pool.Each(ctx, n, f)
+}
+
+// One waits as Each does.
+func (d *device) One(ctx context.Context, f func(ops kernels.Ops) error) (err error) {
+	if err := d.synchronize(); err != nil {
+		return err
+	}
+	defer func() { err = firstOf(err, d.synchronize()) }()
+	return d.pool.One(ctx, f)
+}
+
+func firstOf(first, second error) error {
+	if first != nil {
+		return first
+	}
+	return second
+}
+
+// synchronize waits for the streams of all workers.
+func (d *device) synchronize() error {
+	for _, o := range d.workers {
+		if err := o.gpu.do(func() error { return failure("cuStreamSynchronize", o.stream.Synchronize()) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *device) Tally() kernels.Tally { return d.pool.Tally() }
+func (d *device) PeakBytes() int64     { return d.peak.Load() }
+
+// ResetPeak also gives idle buffers back, so that the next peak is not that of the work
+// before. Call it while no worker works.
+func (d *device) ResetPeak() {
+	d.mu.Lock()
+	for _, o := range d.workers {
+		if err := o.gpu.do(func() error { o.arena.trim(); return nil }); err != nil {
+			kernels.Fail(err)
+		}
+	}
+	d.mu.Unlock()
+	d.peak.Store(d.bytes.Load())
+}
+
+// ArenaBytes is what the arenas of all workers have taken from the devices: it stays the
+// same in the steady state.
+func (d *device) ArenaBytes() int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var sum int64
+	for _, o := range d.workers {
+		sum += int64(o.arena.bytes)
+	}
+	return sum
+}
+
+// CheckGuards looks for writes outside of any buffer. Call it while no worker works; without
+// Options.Guard there is nothing to look at.
+func (d *device) CheckGuards() error {
+	if !d.guard {
+		return nil
+	}
+	if err := d.synchronize(); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, o := range d.workers {
+		if err := o.gpu.do(func() error { return checkAll(o.arena.live) }); err != nil {
+			return err
+		}
+	}
+	return d.gpus[0].do(func() error {
+		for _, b := range d.allocated {
+			if err := b.check(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Alloc takes memory that all devices can reach, where there are several.
+func (d *device) Alloc(t kernels.DType, rows, cols int) (*kernels.Tensor, error) {
+	kernels.CheckShape("Alloc", rows, cols)
+	n, err := storage(t, rows, cols)
+	if err != nil {
+		return nil, err
+	}
+	var b *buffer
+	err = d.gpus[0].do(func() error {
+		if b, err = newBuffer(n, d.guard, len(d.gpus) > 1); err != nil {
+			return err
+		}
+		return errors.Join(b.shape(t, rows, cols, cu.Stream{}), failure("cuCtxSynchronize", cu.Synchronize()))
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.grow(b.bytes)
+	d.ranges.forget(b.tensor.Device)
+	d.mu.Lock()
+	d.allocated[&b.tensor] = b
+	d.mu.Unlock()
+	return &b.tensor, nil
+}
+
+func (d *device) Free(t *kernels.Tensor) {
+	if t == nil {
+		return
+	}
+	d.mu.Lock()
+	b := d.allocated[t]
+	delete(d.allocated, t)
+	d.mu.Unlock()
+	if b == nil {
+		panic("kernels: Free: not a tensor of Alloc, or freed before")
+	}
+	err := d.gpus[0].do(func() error {
+		err := b.check()
+		return errors.Join(err, b.free())
+	})
+	d.ranges.forget(t.Device)
+	d.grow(-b.bytes)
+	if err != nil {
+		kernels.Fail(err)
+	}
+}
+
+func (d *device) Close() error {
+	d.pool.Close()
+	err := d.CheckGuards()
+	return errors.Join(err, d.free())
+}
+
+// free gives back what the device holds.
+func (d *device) free() error {
+	for w := range d.weights {
+		for _, g := range d.gpus {
+			w.Drop(&g.form)
+		}
+	}
+	var err error
+	for _, o := range d.workers {
+		err = errors.Join(err, o.gpu.do(o.free))
+	}
+	for _, b := range d.allocated {
+		d.grow(-b.bytes)
+		err = errors.Join(err, d.gpus[0].do(b.free))
+	}
+	for _, g := range d.gpus {
+		err = errors.Join(err, g.close())
+	}
+	clear(d.weights)
+	clear(d.allocated)
+	d.workers, d.gpus = nil, nil
+	return err
+}

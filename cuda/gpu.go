@@ -1,0 +1,122 @@
+//go:build cuda
+
+package cuda
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"gorgonia.org/cu"
+
+	kernelcode "optin/kernels/cuda"
+)
+
+// gpu is what the workers of one device share.
+type gpu struct {
+	*Context
+	index   int
+	modules []cu.Module
+
+	// The address of form is the key under which weights keep their copy on this device.
+	form byte
+
+	mu        sync.Mutex
+	functions map[string]cu.Function
+}
+
+// openGPU opens a device and loads the kernels that fit it.
+func openGPU(index int, images fs.FS) (*gpu, error) {
+	context, err := Open(index)
+	if err != nil {
+		return nil, err
+	}
+	g := &gpu{Context: context, index: index, functions: make(map[string]cu.Function)}
+	if err := g.do(func() error { return g.load(images) }); err != nil {
+		return nil, errors.Join(err, g.close())
+	}
+	return g, nil
+}
+
+func (g *gpu) load(images fs.FS) error {
+	major, minor, err := g.Capability()
+	if err != nil {
+		return failure("compute capability", err)
+	}
+	list, err := kernelcode.Select(images, 10*major+minor)
+	if err != nil {
+		return fmt.Errorf("cuda: device %d: %w", g.index, err)
+	}
+	for _, image := range list {
+		module, err := cu.LoadData(string(image.Code))
+		if err != nil {
+			return fmt.Errorf("cuda: cuModuleLoadData of %s: %w", image.Name, err)
+		}
+		g.modules = append(g.modules, module)
+	}
+	return nil
+}
+
+// do calls f on a thread that has the device's context, wherever it is called from.
+func (g *gpu) do(f func() error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	before, err := cu.CurrentContext()
+	if err != nil {
+		return failure("cuCtxGetCurrent", err)
+	}
+	if err := g.Bind(); err != nil {
+		return err
+	}
+	err = f()
+	return errors.Join(err, failure("cuCtxSetCurrent", cu.SetCurrentContext(before)))
+}
+
+// function is the kernel called name, from whichever module has it.
+func (g *gpu) function(name string) (cu.Function, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if f, ok := g.functions[name]; ok {
+		return f, nil
+	}
+	for _, m := range g.modules {
+		f, err := m.Function(name)
+		if err == nil {
+			g.functions[name] = f
+			return f, nil
+		}
+		if !errors.Is(err, cu.NotFound) {
+			return cu.Function{}, fmt.Errorf("cuda: cuModuleGetFunction of %s: %w", name, err)
+		}
+	}
+	return cu.Function{}, fmt.Errorf("cuda: no kernel %s in this build: run \"make cuda\" again", name)
+}
+
+func (g *gpu) close() error {
+	err := g.do(func() error {
+		var all error
+		for _, m := range g.modules {
+			all = errors.Join(all, failure("cuModuleUnload", m.Unload()))
+		}
+		return all
+	})
+	g.modules = nil
+	return errors.Join(err, failure("cuDevicePrimaryCtxRelease", g.Close()))
+}
+
+// memory accounts for bytes that are taken, and for the most that were.
+type memory struct{ bytes, peak atomic.Int64 }
+
+// grow accounts for n more bytes (fewer where n is negative).
+func (m *memory) grow(n int) {
+	now := m.bytes.Add(int64(n))
+	for {
+		peak := m.peak.Load()
+		if now <= peak || m.peak.CompareAndSwap(peak, now) {
+			return
+		}
+	}
+}

@@ -1,0 +1,65 @@
+//go:build cuda
+
+package cuda
+
+import "optin/kernels"
+
+// Linear is a product of cuBLAS and one pass of the epilogue over it.
+func (o *ops) Linear(x *kernels.Tensor, w *kernels.Weight, e kernels.Epilogue) *kernels.Tensor {
+	kernels.CheckLinear(x, w, e)
+	y := o.floats(x.Rows, w.Rows)
+	if y.Len() == 0 {
+		return y
+	}
+	o.tally.MACs += kernels.LinearMACs(x, w)
+	o.product(y, x, o.plain(w), false, true)
+	if e != (kernels.Epilogue{}) {
+		o.epilogue(y, e)
+	}
+	return y
+}
+
+// epilogue turns the product y into mask act(y + bias) + residual.
+func (o *ops) epilogue(y *kernels.Tensor, e kernels.Epilogue) {
+	span, width := 1, 1
+	if e.Mask != nil {
+		span, width = y.Rows/e.Mask.Rows, y.Cols/e.Mask.Cols
+	}
+	o.table("optin_epilogue_f32", y.Rows, y.Cols, address(y), address(o.plain(e.Bias)), address(e.Mask), address(e.Residual),
+		number(y.Rows), number(y.Cols), number(int(e.Act)), number(span), number(width))
+}
+
+// product is y = op(x) op(z); x and z may be empty.
+func (o *ops) product(y, x, z *kernels.Tensor, tx, tz bool) {
+	switch {
+	case y.Len() == 0:
+	case x.Len() == 0:
+		o.zero(y)
+	default:
+		o.blas.multiply(y, x, z, tx, tz, 0)
+	}
+}
+
+func (o *ops) LinearBackward(dy *kernels.Tensor, w *kernels.Weight) *kernels.Tensor {
+	kernels.CheckLinearBackward(dy, w)
+	o.tally.MACs += kernels.LinearBackwardMACs(dy, w)
+	dx := o.floats(dy.Rows, w.Cols)
+	o.product(dx, dy, o.plain(w), false, false)
+	return dx
+}
+
+func (o *ops) MatMul(a, b *kernels.Tensor, ta, tb bool) *kernels.Tensor {
+	rows, inner, cols := kernels.CheckMatMul(a, b, ta, tb)
+	o.tally.MACs += kernels.MatMulMACs(rows, inner, cols)
+	y := o.floats(rows, cols)
+	o.product(y, a, b, ta, tb)
+	return y
+}
+
+func (o *ops) GramAdd(gram, a, b *kernels.Tensor) {
+	kernels.CheckGramAdd(gram, a, b)
+	o.tally.LossMACs += kernels.GramMACs(a, b)
+	if gram.Len() > 0 && a.Rows > 0 {
+		o.blas.multiply(gram, a, b, true, false, 1)
+	}
+}

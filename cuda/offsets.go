@@ -1,0 +1,74 @@
+//go:build cuda
+
+package cuda
+
+import (
+	"errors"
+	"unsafe"
+
+	"optin/kernels"
+)
+
+// keptOffsets is how many Sequences a worker keeps on its device: a batch has one or two,
+// which all its layers share.
+const keptOffsets = 8
+
+// offsets are those of the sequences that a worker used last.
+type offsets struct {
+	kept [keptOffsets]struct {
+		of     *kernels.Sequences
+		buffer *buffer
+	}
+	next int // the one that was brought here longest ago
+}
+
+// offsetsOf is where the offsets of s lie, NULL where there is no s. It holds until a few
+// others were asked for.
+func (o *ops) offsetsOf(s *kernels.Sequences) uint64 {
+	if s == nil {
+		return 0
+	}
+	for i := range o.offsets.kept {
+		if k := &o.offsets.kept[i]; k.of == s {
+			return uint64(k.buffer.base)
+		}
+	}
+	k := &o.offsets.kept[o.offsets.next]
+	o.offsets.next = (o.offsets.next + 1) % keptOffsets
+	bytes := 4 * len(s.Offsets)
+	if k.buffer == nil || k.buffer.size < bytes {
+		k.of = nil
+		o.replace(&k.buffer, 2*bytes)
+	}
+	k.of = s
+	o.staging.upload(uintptr(k.buffer.base), unsafe.Pointer(unsafe.SliceData(s.Offsets)), bytes)
+	return uint64(k.buffer.base)
+}
+
+// replace puts a larger buffer in the place of *b, which may be nil.
+func (o *ops) replace(b **buffer, bytes int) {
+	if old := *b; old != nil {
+		*b = nil
+		o.dev.grow(-old.bytes)
+		if err := old.free(); err != nil {
+			kernels.Fail(err)
+		}
+	}
+	fresh, err := newBuffer(bytes, false, false)
+	if err != nil {
+		kernels.Fail(err)
+	}
+	o.dev.grow(fresh.bytes)
+	*b = fresh
+}
+
+func (s *offsets) free(m *memory) error {
+	var err error
+	for i := range s.kept {
+		if b := s.kept[i].buffer; b != nil {
+			m.grow(-b.bytes)
+			err = errors.Join(err, b.free())
+		}
+	}
+	return err
+}
