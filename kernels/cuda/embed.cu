@@ -13,6 +13,7 @@ optin_embed_f32(float *__restrict__ dst, const float *__restrict__ table,
   if (r >= rows) return;
   const bool wide = C % 4 == 0 && aligned16(dst, table, add);
   const float *from = table + (long long)ids[r] * C;
+#pragma unroll 4
   for (long long c = 4 * threadIdx.x; c < C; c += 4 * blockDim.x) {
     pack p = load_pack(from, c, C, wide);
     if (add) {

@@ -6,7 +6,7 @@
 // their indices are, so that an index that many rows share is spread over many chunks.
 #include "rows.cuh"
 
-#define SORTED_CHUNK 32
+#define SORTED_CHUNK 16
 #define RANKED 8  // rows that a warp finds the places of at once
 
 // dst [variants*n, C] = rows idx [n] of each variant of x, variants of span rows. Embed without
@@ -21,6 +21,7 @@ optin_gather_f32(float *__restrict__ dst, const float *__restrict__ x, const int
   if (r >= (long long)variants * n) return;
   const bool wide = C % 4 == 0 && aligned16(dst, x);
   const float *from = x + (r / n * span + idx[r % n]) * C;
+#pragma unroll 4
   for (long long c = 4 * threadIdx.x; c < C; c += 4 * blockDim.x) {
     store_pack(dst + r * C, c, C, load_pack(from, c, C, wide), wide);
   }
@@ -86,8 +87,8 @@ struct sorted_chunk {
 // (ScatterMean, where stack and variants are 1 and dst is 0 before, for rows that nothing
 // falls into).
 // The sums of an index that goes beyond its chunk go to edges [variants, chunks, 2, C]
-// (double; chunks = ceil(n / 32)): the first of a chunk that another began, the last that
-// another goes on with. optin_scatter_edges_f32 must follow, unless n is at most 32.
+// (double; chunks = ceil(n / 16)): the first of a chunk that another began, the last that
+// another goes on with. optin_scatter_edges_f32 must follow, unless n is at most 16.
 // Launch: grid (chunks, ceil(C / 512), variants)  block (32, 4), variants at most 65535
 // Moves 4 bytes an element of x and 8 an element of dst that it adds to; one operation in
 // double precision.
@@ -182,6 +183,7 @@ optin_scatter_mean_backward_f32(float *__restrict__ dx, const float *__restrict_
   const int at = idx[r % n];
   const float count = (float)(bound(key, n, at + 1LL) - bound(key, n, at));
   const float *from = dy + (r / n * rows + at) * C;
+#pragma unroll 4
   for (long long c = 4 * threadIdx.x; c < C; c += 4 * blockDim.x) {
     pack p = load_pack(from, c, C, wide);
 #pragma unroll

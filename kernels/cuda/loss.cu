@@ -55,7 +55,7 @@ __device__ __forceinline__ void kl_divergence(double *partial, const float *x, c
 // Launch: C <= 1024: grid ceil(rows / 4)  block 128; any C: the wide one, grid rows  block 512
 // Moves 4 bytes an element of x and of base, three times through the first-level cache; 3
 // exponentials and 8 operations in double precision.
-extern "C" __global__ void __launch_bounds__(ROWS_BLOCK)
+extern "C" __global__ void __launch_bounds__(ROWS_BLOCK, ROWS_BLOCKS)
 optin_kl_divergence_f64(double *__restrict__ partial, const float *__restrict__ x,
                         const float *__restrict__ base, double tau, int rows, int baseRows, int C) {
   kl_divergence<WARP_TEAM>(partial, x, base, tau, rows, baseRows, C);
@@ -96,7 +96,7 @@ __device__ __forceinline__ void kl_divergence_backward(float *dx, const double *
 // Launch: C <= 1024: grid ceil(rows / 4)  block 128; any C: the wide one, grid rows  block 512
 // Moves 4 bytes an element of dx, x and base; 4 exponentials and 10 operations in double
 // precision.
-extern "C" __global__ void __launch_bounds__(ROWS_BLOCK)
+extern "C" __global__ void __launch_bounds__(ROWS_BLOCK, ROWS_BLOCKS)
 optin_kl_divergence_backward_f32(float *__restrict__ dx, const double *__restrict__ d,
                                  const float *__restrict__ x, const float *__restrict__ base,
                                  double tau, int rows, int xRows, int baseRows, int C) {

@@ -64,9 +64,9 @@ optin_match_f32(float *__restrict__ score, int *__restrict__ partner, const floa
     }
     const int own = first + 2 * tile_row<2>(i);
     if (threadIdx.x % 16 != 0 || own >= length) continue;
-    const bool free = length > 1 && !(protect && own == 0);
-    score[begin + own] = free ? best[i] : -INFINITY;
-    partner[begin + own] = begin + (free ? at[i] : own);
+    const bool matched = length > 1 && !(protect && own == 0);
+    score[begin + own] = matched ? best[i] : -INFINITY;
+    partner[begin + own] = begin + (matched ? at[i] : own);
     if (own + 1 >= length) continue;
     score[begin + own + 1] = -INFINITY;
     partner[begin + own + 1] = begin + own + 1;

@@ -63,7 +63,7 @@ __device__ __forceinline__ void layernorm(float *dst, const float *x, const floa
 
 // dst [rows, C] = LayerNorm of x and residual [rows, C].
 // Moves 8 bytes an element (12 with residual); 10 operations, 3 of them in double precision.
-extern "C" __global__ void __launch_bounds__(ROWS_BLOCK)
+extern "C" __global__ void __launch_bounds__(ROWS_BLOCK, ROWS_BLOCKS)
 optin_layernorm_f32(float *__restrict__ dst, const float *__restrict__ x,
                     const float *__restrict__ residual, const float *__restrict__ gamma,
                     const float *__restrict__ beta, double eps, int rows, int C) {
@@ -125,7 +125,7 @@ __device__ __forceinline__ void layernorm_backward(float *dx, const float *dy, c
 // dx [stack*rows, C] = LayerNormBackward of dy [stack*rows, C], x and residual [rows, C].
 // Moves 8 bytes an element of dy and 4 (8 with residual) of x; 12 operations on an element of
 // dy, 3 of them in double precision, and 7 on one of x.
-extern "C" __global__ void __launch_bounds__(ROWS_BLOCK)
+extern "C" __global__ void __launch_bounds__(ROWS_BLOCK, ROWS_BLOCKS)
 optin_layernorm_backward_f32(float *__restrict__ dx, const float *__restrict__ dy,
                              const float *__restrict__ x, const float *__restrict__ residual,
                              const float *__restrict__ gamma, double eps, int rows, int stack,
@@ -156,7 +156,7 @@ __device__ __forceinline__ void layernorm_moments(pack *moments, const float *x,
 // moments [rows, 4] is mean, scale and offset (see row_moments) of each row of x + residual,
 // and 0, 16-byte aligned: what optin_layernorm_weights_f32 needs.
 // Moves 4 bytes an element (8 with residual); 7 operations, 3 of them in double precision.
-extern "C" __global__ void __launch_bounds__(ROWS_BLOCK)
+extern "C" __global__ void __launch_bounds__(ROWS_BLOCK, ROWS_BLOCKS)
 optin_layernorm_moments_f32(pack *__restrict__ moments, const float *__restrict__ x,
                             const float *__restrict__ residual, double eps, int rows, int C) {
   layernorm_moments<WARP_TEAM, HELD_PACKS>(moments, x, residual, eps, rows, C);

@@ -15,6 +15,8 @@
 #define HELD_PACKS 8
 // Threads of a block of warp teams.
 #define ROWS_BLOCK 128
+// Such blocks that a multiprocessor has at least at once, which leaves a thread 128 registers.
+#define ROWS_BLOCKS 4
 
 typedef Pack<4> pack;  // four neighbouring columns
 

@@ -85,7 +85,7 @@ optin_remove_units_wide_f32(float *__restrict__ dst, const float *__restrict__ s
 // consumer [stride, D], units [V].
 // Launch: width at most 4; grid ceil(stack V N / 4)  block 128
 // Moves 4 bytes an element of dy; width products and sums, in double precision.
-extern "C" __global__ void __launch_bounds__(ROWS_BLOCK)
+extern "C" __global__ void __launch_bounds__(ROWS_BLOCK, ROWS_BLOCKS)
 optin_remove_units_backward_f32(float *__restrict__ dx, const float *__restrict__ dy,
                                 const float *__restrict__ consumer, const int *__restrict__ units,
                                 int rows, int V, int N, int D, int stride, int width) {

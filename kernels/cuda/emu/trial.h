@@ -147,6 +147,7 @@ void same(const std::string &what, const Array<T> &got, const std::vector<double
 
 // finish ends a test: it runs again with the threads' order reversed and compares the digest.
 inline int finish(char **argv) {
+  fflush(stdout);
   const char *first = getenv("TRIAL_DIGEST");
   if (first) {
     if (digest == strtoull(first, nullptr, 16)) return failures != 0;
