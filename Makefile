@@ -1,7 +1,7 @@
 # Bare `make` prints the targets below, from their ## comments.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run experiments setup build cuda test bench golden lint fmt fuzz sanitize clean
+.PHONY: help run experiments setup build cuda test bench golden lint fmt fuzz sanitize roofline mutate gpu-check clean
 
 REVISION := $(shell git rev-parse -q --verify HEAD 2>/dev/null || echo unknown)
 DIRTY    := $(shell git diff --quiet HEAD -- 2>/dev/null || echo -dirty)
@@ -30,8 +30,9 @@ setup: ## install what is missing (Debian 12 or later; elsewhere says what to in
 build: ## build bin/optin
 	go build -ldflags '$(LDFLAGS)' -o bin/optin ./bench/cmd/optin
 
-cuda: ## build bin/optin-cuda (needs the CUDA 11 or 12 toolkit and, to run, a driver)
-	go build -tags cuda -ldflags '$(LDFLAGS)' -o bin/optin-cuda ./bench/cmd/optin
+cuda: ## compile the CUDA kernels, list what they take, build bin/optin-cuda (fetches what is missing)
+	scripts/cuda-compile
+	scripts/cuda-build go build -tags cuda -ldflags '$(LDFLAGS)' -o bin/optin-cuda ./bench/cmd/optin
 
 test: setup ## vet and test everything; needs no GPU and no Python
 	go vet ./...
@@ -55,6 +56,16 @@ fuzz: ## run every fuzz target for FUZZTIME (20s) each
 sanitize: ## test the C kernels under the address and undefined-behaviour sanitizers
 	scripts/sanitize
 
+roofline: ## print the least time of each CUDA kernel on A100 and H100 (needs no GPU)
+	go run ./bench/cmd/roofline
+
+mutate: ## take barriers and guards out of the CUDA kernels, one at a time (hours; SAMPLE=n for some)
+	scripts/mutate $(if $(SAMPLE),--sample $(SAMPLE))
+
+gpu-check: ## check and time everything on this machine's GPU, into one report
+	scripts/gpu-check.sh
+
 clean: ## remove what building and testing leave behind
-	rm -rf bin .venv
+	rm -rf bin .venv kernels/cuda/images/*.cubin kernels/cuda/images/*.ptx kernels/cuda/images/*.sha256
+	rm -rf kernels/cuda/emu/build kernels/cuda/emu/build-sanitized
 	find . -name '*.got' -type f -delete
