@@ -33,7 +33,7 @@ func (d *tracer) wrap(ops kernels.Ops) kernels.Ops {
 // traced books a launch for each call. A call's bytes are those of its arguments and of its
 // result, once each, and twice those of what it adds to; masks and tables of ids included.
 // Operations are those of the Tally: element-wise work hides behind its memory traffic,
-// since either chip has about ten float32 operations for each byte. Copies between host
+// since the chips have ten to twenty float32 operations for each byte. Copies between host
 // and device, which run beside the kernels, are not booked.
 type traced struct {
 	kernels.Backward
