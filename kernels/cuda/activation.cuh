@@ -5,9 +5,9 @@
 
 enum { OPTIN_IDENTITY, OPTIN_GELU, OPTIN_GELU_TANH, OPTIN_RELU, OPTIN_TANH };
 
-constexpr float SQRT_HALF = 0.70710678118654752f;         // 1/sqrt(2)
-constexpr float INV_SQRT_2PI = 0.39894228040143268f;      // 1/sqrt(2 pi)
-constexpr float SQRT_2_OVER_PI = 0.79788456080286536f;    // sqrt(2/pi)
+constexpr float SQRT_HALF = 0.70710678118654752f;       // 1/sqrt(2)
+constexpr float INV_SQRT_2PI = 0.39894228040143268f;    // 1/sqrt(2 pi)
+constexpr float SQRT_2_OVER_PI = 0.79788456080286536f;  // sqrt(2/pi)
 constexpr float GELU_CUBE = 0.044715f;
 
 // gelu_tanh_inner is the t of GELUTanh: tanh(sqrt(2/pi) (x + 0.044715 x^3)).
@@ -36,11 +36,13 @@ __device__ __forceinline__ float derivative(int act, float x) {
     case OPTIN_GELU:
       return 0.5f * (1.f + erff(x * SQRT_HALF)) + x * (INV_SQRT_2PI * expf(-0.5f * x * x));
     case OPTIN_GELU_TANH: {
-      const float t = gelu_tanh_inner(x), rest = 1.f - t * t;
-      // Where tanh is 1 in float32, x^2 may be infinite.
-      const float slope =
-          rest == 0.f ? 0.f : 0.5f * x * rest * SQRT_2_OVER_PI * (1.f + 3.f * GELU_CUBE * x * x);
-      return 0.5f * (1.f + t) + slope;
+      // 1 - tanh^2 = 4e/(1+e)^2 and (1 + tanh)/2 without a difference of equal numbers.
+      const float u = SQRT_2_OVER_PI * (x + GELU_CUBE * x * x * x);
+      const float e = expf(-2.f * fabsf(u)), sum = 1.f + e;
+      const float half = (u >= 0.f ? 1.f : e) / sum, rest = 4.f * e / (sum * sum);
+      // Where rest is 0 in float32, x^2 may be infinite.
+      const float inner = SQRT_2_OVER_PI * (1.f + 3.f * GELU_CUBE * x * x);
+      return rest == 0.f ? half : half + 0.5f * x * rest * inner;
     }
     case OPTIN_RELU:
       return x > 0.f ? 1.f : (x != x ? x : 0.f);
