@@ -11,6 +11,7 @@
 #include "tile.cuh"
 
 #define MATCH_TILE 32
+#define LOWEST (-3.402823466e38f)  // the least finite float
 
 // better says whether a, at place i, is preferred to b, at place j: the larger, and of equal
 // ones the first. NaN is less than anything.
@@ -21,7 +22,8 @@ __device__ __forceinline__ bool better(float a, int i, float b, int j) {
 
 // score [rows] and partner [rows]: for each token at an even place of its sequence the largest
 // product of its row of x [rows, C] with that of a token at an odd place, and that token's row
-// (the first of equal ones). Others have the score -Inf and are their own partners: tokens at
+// (the first of equal ones); the lowest finite number and the first of these where all products
+// are NaN. Others have the score -Inf and are their own partners: tokens at
 // odd places, those of sequences of length 1, and, if protect, the first of each sequence.
 // Launch: grid (ceil(longest / 64), B)  block 256, B at most 65535
 // Moves 4 C bytes a token, and as many a tile of 32 partners, mostly from the second-level
@@ -32,7 +34,7 @@ optin_match_f32(float *__restrict__ score, int *__restrict__ partner, const floa
   const int begin = offsets[blockIdx.y], length = offsets[blockIdx.y + 1] - begin;
   const int first = 2 * MATCH_TILE * blockIdx.x;  // place of the tile's first even token
   if (first >= length) return;
-  float best[2] = {-INFINITY, -INFINITY};
+  float best[2] = {LOWEST, LOWEST};
   int at[2] = {1, 1};
   for (int other = 1; other < length; other += 2 * MATCH_TILE) {
     float acc[2][2] = {};

@@ -26,7 +26,7 @@ constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
 
 inline int failures;
 inline uint64_t digest = 1469598103934665603u;  // of all results
-inline std::mt19937_64 &random() {
+inline std::mt19937_64 &generator() {
   static std::mt19937_64 r(7);
   return r;
 }
@@ -90,14 +90,14 @@ typedef Array<double> Doubles;
 inline Floats normal(long long n, double deviation = 1, double mean = 0, int offset = 0) {
   Floats a(n, 0, offset);
   std::normal_distribution<double> d(mean, deviation);
-  for (long long i = 0; i < n; i++) a[i] = (float)d(random());
+  for (long long i = 0; i < n; i++) a[i] = (float)d(generator());
   return a;
 }
 
 inline Ints integers(long long n, int from, int to) {
   Ints a(n);
   for (long long i = 0; i < n; i++) {
-    a[i] = from + (int)(random()() % (unsigned long long)(to - from));
+    a[i] = from + (int)(generator()() % (unsigned long long)(to - from));
   }
   return a;
 }
