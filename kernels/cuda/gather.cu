@@ -6,7 +6,7 @@
 // their indices are, so that an index that many rows share is spread over many chunks.
 #include "rows.cuh"
 
-#define SORTED_CHUNK 16
+#define SORTED_CHUNK 32
 #define RANKED 8  // rows that a warp finds the places of at once
 
 // dst [variants*n, C] = rows idx [n] of each variant of x, variants of span rows. Embed without
@@ -87,8 +87,8 @@ struct sorted_chunk {
 // (ScatterMean, where stack and variants are 1 and dst is 0 before, for rows that nothing
 // falls into).
 // The sums of an index that goes beyond its chunk go to edges [variants, chunks, 2, C]
-// (double; chunks = ceil(n / 16)): the first of a chunk that another began, the last that
-// another goes on with. optin_scatter_edges_f32 must follow, unless n is at most 16.
+// (double; chunks = ceil(n / 32)): the first of a chunk that another began, the last that
+// another goes on with. optin_scatter_edges_f32 must follow, unless n is at most 32.
 // Launch: grid (chunks, ceil(C / 512), variants)  block (32, 4), variants at most 65535
 // Moves 4 bytes an element of x and 8 an element of dst that it adds to; one operation in
 // double precision.
