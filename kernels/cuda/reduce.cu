@@ -73,8 +73,8 @@ optin_unit_products_f32(double *__restrict__ partial, const float *__restrict__ 
   if (c < C) partial[((long long)segment * gridDim.y + blockIdx.y) * C + c] = out[0];
 }
 
-// unit_sum is the sum over the chunks and the columns of unit blockIdx.x * 8 + threadIdx.y,
-// counted through all segments, for lane 0 of the warp.
+// unit_sum is the sum over the chunks and the columns of an output, a unit of a segment, by the
+// calling thread's warp.
 __device__ __forceinline__ double unit_sum(const double *partial, long long output, int chunks,
                                            int units, int width) {
   const long long C = (long long)units * width;
