@@ -162,7 +162,7 @@ struct Products {
   }
 
   __device__ __forceinline__ void add(const typename L::Shared &s, int half_of, int row, int col) {
-#pragma unroll
+#pragma unroll 1  // a second set of fragments would not fit into the registers
     for (int k = 0; k < L::STEP; k += K) {
       wmma::fragment<wmma::matrix_a, 16, 16, K, Kind, wmma::row_major> a[TALL];
 #pragma unroll
@@ -265,6 +265,7 @@ __device__ __forceinline__ void multiply(const Problem<T> &p) {
                               wmma::mem_row_major);
     }
     __syncwarp();
+#pragma unroll 1
     for (int r = lane / ROW_THREADS; r < 16; r += 32 / ROW_THREADS) {
       const int to = (int)row + warp_row + 16 * i + r;
       if (to >= p.rows || from >= p.out) continue;
@@ -294,11 +295,11 @@ __device__ __forceinline__ void convert(T *dst, const float *src, long long n) {
   }
 
 OPTIN_LINEAR(tf32, float, 128, 2)
-OPTIN_LINEAR(tf32, float, 64, 4)
-OPTIN_LINEAR(bf16, __nv_bfloat16, 128, 2)
-OPTIN_LINEAR(bf16, __nv_bfloat16, 64, 4)
-OPTIN_LINEAR(f16, half, 128, 2)
-OPTIN_LINEAR(f16, half, 64, 4)
+OPTIN_LINEAR(tf32, float, 64, 3)
+OPTIN_LINEAR(bf16, __nv_bfloat16, 128, 1)
+OPTIN_LINEAR(bf16, __nv_bfloat16, 64, 3)
+OPTIN_LINEAR(f16, half, 128, 1)
+OPTIN_LINEAR(f16, half, 64, 3)
 
 // Launch: block 256, any grid in x (ceil(n/256), at most 2^20). Bytes: 6n. dst = src, rounded
 // to nearest.
