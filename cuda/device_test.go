@@ -23,21 +23,22 @@ func each(t *testing.T, d *device, f func(o *ops)) {
 }
 
 func TestGuardsSeeWritesOutside(t *testing.T) {
+	d := open(t, 1, true)
 	for _, at := range []int{-1, 5 * 16} {
-		d := open(t, 1, true)
-		err := d.Each(context.Background(), 1, func(k kernels.Ops, _ int) error {
-			o := k.(*ops)
+		each(t, d, func(o *ops) {
 			x := o.New(kernels.F32, 5, 16)
-			value := float32(1)
-			o.staging.upload(x.Device+uintptr(4*at), unsafe.Pointer(&value), 4)
-			return nil
+			write := func(value uint32) {
+				o.staging.upload(x.Device+uintptr(4*at), unsafe.Pointer(&value), 4)
+			}
+			write(1)
+			if err := d.CheckGuards(); err == nil || !strings.Contains(err.Error(), "f32[5, 16]") {
+				t.Errorf("a write at element %d: CheckGuards says %v", at, err)
+			}
+			write(0xa5a5a5a5)
 		})
-		if err == nil || !strings.Contains(err.Error(), "f32[5, 16]") {
-			t.Errorf("a write at element %d: error %v", at, err)
-		}
-		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

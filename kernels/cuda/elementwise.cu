@@ -85,12 +85,6 @@ extern "C" __global__ void optin_multiply_f32(float *dst, const float *x, const 
   combine_any(dst, x, y, repeats, period, [](float a, float b) { return a * b; });
 }
 
-// Bytes: as optin_add_f32. dst[i] = x[i] + y[i] / 2, as a row kernel with one row.
-extern "C" __global__ void optin_add_half_f32(float *dst, const float *x, const float *y,
-                                              long long repeats, long long period) {
-  combine_any(dst, x, y, repeats, period, [](float a, float b) { return a + 0.5f * b; });
-}
-
 template <int N>
 __device__ __forceinline__ void repeat(float *dst, const float *src, long long repeats,
                                        long long period) {
