@@ -172,7 +172,7 @@ template <int C, int N, int D>
 __device__ __forceinline__ void add_scores(float (&s)[OWN][C], const Tile<ROWS, D> &a,
                                            const Tile<N, D> &b) {
   static_assert(C * SHARE == N, "threads share all of b");
-#pragma unroll 4
+#pragma unroll 2
   for (int c = 0; c < D; c += 4) {
     float4 x[OWN], y[C];
 #pragma unroll
@@ -206,7 +206,7 @@ __device__ __forceinline__ bool within(int row, int j, int shift) {
 template <Limit L, int N, int D>
 __device__ __forceinline__ void add_rows(float4 (&sum)[OWN][D / 32], const Tile<ROWS, N> &weights,
                                          const Tile<N, D> &b, int shift) {
-#pragma unroll 2
+#pragma unroll 1
   for (int j = 0; j < N; j += 4) {
     float4 w[OWN];
 #pragma unroll

@@ -299,6 +299,8 @@ __device__ __forceinline__ void gradient_keys(float *dk, float *dv, const float 
 
 }  // namespace attention
 
+// The kernel for keys has two sums for each of its columns: with three blocks on a
+// multiprocessor it would spill registers.
 #define OPTIN_ATTENTION_BACKWARD(D)                                                            \
   extern "C" __global__ void __launch_bounds__(attention::THREADS, 3)                          \
       optin_attention_statistics_d##D##_f32(                                                   \
@@ -326,7 +328,7 @@ __device__ __forceinline__ void gradient_keys(float *dk, float *dv, const float 
                                     scale, causal != 0},                                       \
                                    {top, inverse, delta});                                     \
   }                                                                                            \
-  extern "C" __global__ void __launch_bounds__(attention::THREADS, 3)                          \
+  extern "C" __global__ void __launch_bounds__(attention::THREADS, 2)                          \
       optin_attention_backward_keys_d##D##_f32(                                                \
           float *dk, float *dv, const float *dy, const float *q, const float *k,               \
           const float *v, const float *top, const float *inverse, const float *delta,          \
