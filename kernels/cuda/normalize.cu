@@ -92,7 +92,7 @@ __device__ __forceinline__ void normalize_backward(float *dx, const float *dy, c
 
 // dx [stack*rows, C] = NormalizeRowsBackward of dy [stack*rows, C] and x [rows, C].
 // Moves 8 bytes an element of dy and 4 of x; 6 operations, 2 of them in double precision.
-extern "C" __global__ void __launch_bounds__(ROWS_BLOCK, ROWS_BLOCKS)
+extern "C" __global__ void __launch_bounds__(ROWS_BLOCK)  // two rows take more than 128 registers
 optin_normalize_backward_f32(float *__restrict__ dx, const float *__restrict__ dy,
                              const float *__restrict__ x, int rows, int stack, int C) {
   normalize_backward<WARP_TEAM, HELD_PACKS>(dx, dy, x, rows, stack, C);

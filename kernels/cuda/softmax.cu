@@ -81,7 +81,7 @@ __device__ __forceinline__ void softmax_backward(float *dx, const float *dy, con
 
 // dx [stack*rows, C] = SoftmaxBackward of dy [stack*rows, C] and y = Softmax(x) [rows, C].
 // Moves 8 bytes an element of dy and 4 of y; 3 operations, one of them in double precision.
-extern "C" __global__ void __launch_bounds__(ROWS_BLOCK, ROWS_BLOCKS)
+extern "C" __global__ void __launch_bounds__(ROWS_BLOCK)  // two rows take more than 128 registers
 optin_softmax_backward_f32(float *__restrict__ dx, const float *__restrict__ dy,
                            const float *__restrict__ y, int rows, int stack, int C) {
   softmax_backward<WARP_TEAM, HELD_PACKS>(dx, dy, y, rows, stack, C);
