@@ -65,7 +65,7 @@ func describeMask(out *record.Run, s *Subject, r Run, c *Calibration, mask prune
 func describeVerification(out *record.Run, v prune.Verification) {
 	counted, executed := float64(v.CountedMACs), float64(v.ExecutedMACs)
 	out.Verify = &record.Verify{OK: v.Err() == nil, Examples: v.Sequences, LogitGap: &v.Difference,
-		Tolerance: prune.Tolerance, CountedMACs: &counted, ExecutedMACs: &executed}
+		ExactGap: v.Exact, Tolerance: prune.Tolerance, CountedMACs: &counted, ExecutedMACs: &executed}
 }
 
 func metrics(e *Evaluation) []record.Metric {

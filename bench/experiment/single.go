@@ -111,7 +111,7 @@ func (e *engine) verifyWritten(ctx context.Context, out *Pruned, p *pruning, dir
 	}
 	defer closeModel()
 	defer forget(e.host.Device, written)
-	v, err := prune.Verify(ctx, e.host.Device, p.full, written, p.mask, p.g.calibration.Batches)
+	v, err := p.compare(ctx, p.full, written)
 	if err != nil {
 		return err
 	}
