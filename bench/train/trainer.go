@@ -133,7 +133,7 @@ func (t *Trainer) build(ctx context.Context) error {
 		params = append(params, first.Params().Get(name))
 	}
 	if t.s.MaskWeight > 0 {
-		extra = wordsParams(c, t.start.make)
+		extra = wordsParams(t.start)
 	}
 	all := append(params[:len(params):len(params)], extra...)
 	layout := newLayout(t.s, c.Layers, all)
