@@ -81,6 +81,9 @@ func TestResumeRefuses(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	if _, _, err := tr.Resume(ctx, t.TempDir(), facts); err == nil || !strings.Contains(err.Error(), "is a directory") || strings.Contains(err.Error(), "remove it") {
+		t.Errorf("a folder: %v", err)
+	}
 	if err := os.WriteFile(path, good, 0o666); err != nil {
 		t.Fatal(err)
 	}

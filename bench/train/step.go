@@ -106,7 +106,7 @@ func (t *Trainer) collect(used int) (norm float64, err error) {
 	return math.Sqrt(total), err
 }
 
-// update takes the step of AdamW, moves the average and clears the gradients.
+// update takes the optimizer's step, moves the average and clears the gradients.
 func (t *Trainer) update(point Point, used int) error {
 	v := t.vectors
 	clip := 1.0

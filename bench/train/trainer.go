@@ -65,6 +65,7 @@ func New(ctx context.Context, dev kernels.Device, job Job) (*Trainer, error) {
 	if err := t.check(); err != nil {
 		return nil, err
 	}
+	t.s.Lanes = min(t.s.Lanes, t.s.Batch) // one without an example would cost its gradient's memory
 	t.perEpoch = t.s.stepsPerEpoch(job.Data.Len())
 	t.steps = max(1, int(math.Ceil(t.s.Epochs*float64(t.perEpoch)-1e-9)))
 	if err := t.build(ctx); err != nil {
@@ -82,6 +83,9 @@ func (t *Trainer) check() error {
 	}
 	if t.job.Data.Len() == 0 {
 		return errors.New("there are no examples to train on")
+	}
+	if steps := t.s.Epochs * float64(t.s.stepsPerEpoch(t.job.Data.Len())); steps > math.MaxInt32 {
+		return fmt.Errorf("epochs is %v, which makes %.2g steps: want at most %d of them", t.s.Epochs, steps, math.MaxInt32)
 	}
 	if t.s.Mask > 0 && t.job.Vocabulary == nil {
 		return errors.New("mask hides tokens, and the tokenizer has no [MASK]")
