@@ -21,12 +21,12 @@ type engine struct {
 	names  map[string]string // of models in the record, see modelNames
 
 	subjects  map[string]*Subject
-	dense     map[string]*Evaluation      // by name of the model
-	scored    map[string]bool             // by hash: they are in the record
-	derived   map[string]*prune.Gradients // of masks, by model and calibration
-	probed    map[string]*prune.Probes    // by model, calibration and options
-	curves    map[string][]prune.Curve    // of the surgeon, likewise
-	outcomes  []outcome                   // by run in the record
+	dense     map[string]*Evaluation              // by name of the model
+	scored    map[string]bool                     // by hash: they are in the record
+	derived   map[string]shared[*prune.Gradients] // of masks, by model and calibration
+	probed    map[string]shared[*prune.Probes]    // by model, calibration and options
+	curves    map[string]shared[[]prune.Curve]    // of the surgeon, likewise
+	outcomes  []outcome                           // by run in the record
 	peak      *float64
 	peakTried bool
 }
@@ -49,7 +49,7 @@ func (h *Host) newEngine(p *Plan) (*engine, error) {
 		names:  modelNames(p.runs),
 
 		subjects: map[string]*Subject{}, dense: map[string]*Evaluation{}, scored: map[string]bool{},
-		derived: map[string]*prune.Gradients{}, probed: map[string]*prune.Probes{}, curves: map[string][]prune.Curve{},
+		derived: map[string]shared[*prune.Gradients]{}, probed: map[string]shared[*prune.Probes]{}, curves: map[string]shared[[]prune.Curve]{},
 	}, nil
 }
 

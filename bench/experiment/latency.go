@@ -35,9 +35,12 @@ func (e *engine) searchLatency(ctx context.Context, r Run, g *ground, scores Sco
 		return found{}, err
 	}
 	l := &lap{e: e, ctx: ctx, dense: m, pieces: pieces, whole: r.Search.Total == "model", costs: costs}
-	search := func(keep float64) (found, float64, error) {
+	target := l.target(r.Search.Keep)
+	search := func(share float64) (found, float64, error) { // of the whole model's time, which is what can be measured
 		b := r.Search.budget()
-		b.Keep, b.WholeModel = keep, true // what can be measured is the whole model's time
+		if share != target {
+			b.Keep = l.keep(share)
+		}
 		out, err := e.choose(ctx, r, g, scores, costs, b)
 		if err != nil {
 			return out, 0, err
@@ -45,7 +48,7 @@ func (e *engine) searchLatency(ctx context.Context, r Run, g *ground, scores Sco
 		_, predicted := costs.Share(out.Mask.Kept())
 		return out, predicted, nil
 	}
-	out, correction, err := prune.Correct(l.target(r.Search.Keep), latencyRounds, search, l.share)
+	out, correction, err := prune.Correct(target, latencyRounds, search, l.share)
 	if err != nil {
 		return found{}, err
 	}
@@ -91,6 +94,15 @@ func (l *lap) target(keep float64) float64 {
 	}
 	encoder, total := float64(l.costs.Dense()), float64(l.costs.Total())
 	return (keep*encoder + total - encoder) / total
+}
+
+// keep is the value of search.keep that such a share stands for, at most 1.
+func (l *lap) keep(share float64) float64 {
+	if l.whole {
+		return share
+	}
+	encoder, total := float64(l.costs.Dense()), float64(l.costs.Total())
+	return min(1, (share*total-(total-encoder))/encoder)
 }
 
 func (l *lap) share(f found) (float64, error) {
