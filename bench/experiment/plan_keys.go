@@ -142,7 +142,7 @@ func (r *Rebuild) keys(seed uint64) []key {
 		option(&r.Seed, t, "seed", seed, anySeed()).absent("the file's seed").where(rebuilds).
 			about("draws these examples"),
 		option(&r.Released, t, "released", false, onOff()).where(func() bool { return r.Method == ScaleUnits }).
-			about("scale as PTF's released code does: LSMR with damping 1, and no layer after one whose factors it rejects"),
+			about("scale as PTF's released code does: LSMR with damping 1, and no layer after one whose factors it rejects; the target is the dense model all the same, which there is a model pruned half as much"),
 	}
 }
 
