@@ -166,7 +166,7 @@ func TestSearchFacts(t *testing.T) {
 		e := &engine{host: &Host{Device: device(t, workers)}, plan: &Plan{Seed: seed}}
 		return fmt.Sprint(e.searchFacts(Run{Search: Search{Constraint: constraint}}, &ground{facts: []string{"fact"}}))
 	}
-	if facts(Latency, 1, 1) == facts(Latency, 2, 1) || facts(Latency, 1, 1) == facts(Latency, 1, 2) || facts(Latency, 1, 1) != facts(Latency, 1, 1) {
+	if facts(Latency, 1, 1) == facts(Latency, 2, 1) || facts(Latency, 1, 1) == facts(Latency, 1, 2) {
 		t.Error("searches by time with other seeds or workers share a result")
 	}
 	if facts("macs", 1, 1) != facts("macs", 2, 2) {
