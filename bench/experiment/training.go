@@ -155,7 +155,11 @@ func (t *training) resume(ctx context.Context, wanted bool) error {
 		t.host.logf("%s", note)
 		t.record.Notes = append(t.record.Notes, note)
 	}
-	if err := json.Unmarshal(kept, &t.done); err != nil {
+	err = json.Unmarshal(kept, &t.done)
+	if err == nil && len(t.done.History) != t.trainer.Done() {
+		err = fmt.Errorf("%d of %d are there", len(t.done.History), t.trainer.Done())
+	}
+	if err != nil {
 		return fmt.Errorf("%s holds no steps that can be read (%w): it is of another version of the program; remove it, and start without --resume", path, err)
 	}
 	t.saved = t.trainer.Done()

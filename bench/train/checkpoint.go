@@ -143,7 +143,7 @@ func (t *Trainer) Resume(ctx context.Context, path string, facts map[string]stri
 	_, list := t.vectors.stored()
 	for _, v := range list {
 		if err := t.readVector(ctx, in, v); err != nil {
-			return nil, "", fmt.Errorf("%s: %w", path, err)
+			return nil, "", fmt.Errorf("%s %w", path, err)
 		}
 	}
 	t.done = h.Step
@@ -209,7 +209,11 @@ func (t *Trainer) readVector(ctx context.Context, in io.Reader, v *kernels.Tenso
 		buf, values := make([]byte, 4*pieceLen), make([]float32, pieceLen)
 		for i := range t.vectors.layout.pieces {
 			to := t.vectors.layout.pieces[i].cut(v)
-			if _, err := io.ReadFull(in, buf[:4*to.Len()]); err != nil {
+			_, err := io.ReadFull(in, buf[:4*to.Len()])
+			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+				return errDamaged
+			}
+			if err != nil {
 				return err
 			}
 			for j := range values[:to.Len()] {

@@ -65,7 +65,7 @@ func New(ctx context.Context, dev kernels.Device, job Job) (*Trainer, error) {
 	if err := t.check(); err != nil {
 		return nil, err
 	}
-	t.s.Lanes = min(t.s.Lanes, t.s.Batch) // one without an example would cost its gradient's memory
+	t.s.Lanes = min(t.s.Lanes, t.s.Batch, job.Data.Len()) // one without an example would cost its gradient's memory
 	t.perEpoch = t.s.stepsPerEpoch(job.Data.Len())
 	t.steps = max(1, int(math.Ceil(t.s.Epochs*float64(t.perEpoch)-1e-9)))
 	if err := t.build(ctx); err != nil {
@@ -92,6 +92,9 @@ func (t *Trainer) check() error {
 	}
 	if patches := (c.ImageHeight / max(c.Patch, 1)) * (c.ImageWidth / max(c.Patch, 1)); t.s.Tokens > 0 && t.s.Tokens >= patches {
 		return fmt.Errorf("tokens is %d, but a picture has %d patches: set it to less, or to 0 for all", t.s.Tokens, patches)
+	}
+	if size := min(c.ImageHeight, c.ImageWidth); !c.Text() && t.s.Crop >= size {
+		return fmt.Errorf("crop is %d, which moves pictures of %d x %d pixels out of sight: set it to less than %d", t.s.Crop, c.ImageWidth, c.ImageHeight, size)
 	}
 	if t.s.Distill == 0 {
 		return nil
