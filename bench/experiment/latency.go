@@ -8,21 +8,28 @@ import (
 	"optin/bench/model"
 	"optin/bench/prune"
 	"optin/bench/record"
+	"optin/bench/task"
 )
 
 // latencyRounds bounds the search for a mask whose time is near enough.
 const latencyRounds = 6
 
+// timedExamples are those of the call whose time is limited.
+func (s Search) timedExamples(subject *Subject, seed uint64) ([]task.Encoded, error) {
+	encoded, err := subject.draw(s.LatencyBatch, seed)
+	if err == nil && len(encoded) < s.LatencyBatch {
+		err = fmt.Errorf("search.latency_batch is %d, but the training split has only %d examples: set it to that or less", s.LatencyBatch, len(encoded))
+	}
+	return encoded, err
+}
+
 // searchLatency finds a mask that takes the asked share of the dense model's
 // time: by a table of this device, then by what the compacted model really
 // takes, measured beside the dense one.
 func (e *engine) searchLatency(ctx context.Context, r Run, g *ground, scores Scores) (found, error) {
-	encoded, err := g.subject.draw(r.Search.LatencyBatch, e.plan.Seed)
+	encoded, err := r.Search.timedExamples(g.subject, e.plan.Seed)
 	if err != nil {
 		return found{}, err
-	}
-	if len(encoded) < r.Search.LatencyBatch {
-		return found{}, fmt.Errorf("search.latency_batch is %d, but the training split has only %d examples", r.Search.LatencyBatch, len(encoded))
 	}
 	m := g.subject.Model
 	pieces := piecesFor(m.Config(), encoded, e.host.Device.Workers())

@@ -73,7 +73,7 @@ func (h *Host) Prune(ctx context.Context, plan *Plan, dir string, format Format)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.reachable(s.Model, c); err != nil {
+	if err := r.reachable(s, c, plan.Seed); err != nil {
 		return nil, err
 	}
 	facts, err := e.scoreFacts(s, c, r)
