@@ -15,6 +15,13 @@ import (
 // stays as it was. An error of fill's own is returned as it is; one of the disk
 // names path and says what to do.
 func Write(path string, fill func(io.Writer) error) error {
+	return Replace(path, fill, func() error { return nil })
+}
+
+// Replace writes as Write does, and calls ready when all is on the disk, before
+// it takes the name. An error of ready's own is returned as it is, and leaves
+// path as it was.
+func Replace(path string, fill func(io.Writer) error, ready func() error) error {
 	f, err := createBeside(path)
 	if err != nil {
 		return explain(path, err)
@@ -26,6 +33,9 @@ func Write(path string, fill func(io.Writer) error) error {
 	}
 	if err := errors.Join(w.err, f.Sync(), f.Close()); err != nil {
 		return explain(path, err)
+	}
+	if err := ready(); err != nil {
+		return err
 	}
 	if err := os.Rename(f.Name(), path); err != nil {
 		if info, e := os.Stat(path); e == nil && info.IsDir() {

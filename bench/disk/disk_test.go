@@ -30,6 +30,16 @@ func TestWriteIsAllOrNothing(t *testing.T) {
 	if text, _ := os.ReadFile(path); string(text) != "first" {
 		t.Errorf("a failed write left %q", text)
 	}
+	err = Replace(path, func(w io.Writer) error {
+		_, err := io.WriteString(w, "second")
+		return err
+	}, func() error { return failed })
+	if !errors.Is(err, failed) {
+		t.Errorf("error %v, want the caller's own", err)
+	}
+	if text, _ := os.ReadFile(path); string(text) != "first" {
+		t.Errorf("a file that was not to be replaced is %q", text)
+	}
 	if files, _ := os.ReadDir(dir); len(files) != 1 {
 		t.Errorf("%d files are left, want 1", len(files))
 	}

@@ -65,7 +65,7 @@ func describeMask(out *record.Run, s *Subject, r Run, c *Calibration, mask prune
 func describeVerification(out *record.Run, v prune.Verification) {
 	counted, executed := float64(v.CountedMACs), float64(v.ExecutedMACs)
 	out.Verify = &record.Verify{OK: v.Err() == nil, Examples: v.Sequences, LogitGap: &v.Difference,
-		Tolerance: prune.Tolerance, CountedMACs: &counted, ExecutedMACs: &executed}
+		ExactGap: v.Exact, Tolerance: prune.Tolerance, CountedMACs: &counted, ExecutedMACs: &executed}
 }
 
 func metrics(e *Evaluation) []record.Metric {
@@ -106,12 +106,16 @@ func siteKind(k model.Kind) string {
 	return record.Heads
 }
 
-func describeRebuild(sites []prune.LayerRebuild) []record.RebuiltSite {
+// describeRebuild describes what became of every site. PTF's released code holds no
+// tokens out and has no ridge.
+func describeRebuild(sites []prune.LayerRebuild, released bool) []record.RebuiltSite {
 	var out []record.RebuiltSite
 	for _, s := range sites {
-		site := record.RebuiltSite{Layer: s.Site.Layer, Kind: siteKind(s.Site.Kind),
-			Before: finite(s.HeldOut.Before), After: finite(s.HeldOut.After), KeptOld: !s.Rebuilt}
-		if s.Rebuilt {
+		site := record.RebuiltSite{Layer: s.Site.Layer, Kind: siteKind(s.Site.Kind), KeptOld: !s.Rebuilt}
+		if !released {
+			site.Before, site.After = finite(s.HeldOut.Before), finite(s.HeldOut.After)
+		}
+		if s.Rebuilt && !released {
 			site.Ridge = finite(s.Ridge)
 		}
 		out = append(out, site)

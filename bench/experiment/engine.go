@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -21,12 +22,12 @@ type engine struct {
 	names  map[string]string // of models in the record, see modelNames
 
 	subjects  map[string]*Subject
-	dense     map[string]*Evaluation      // by name of the model
-	scored    map[string]bool             // by hash: they are in the record
-	derived   map[string]*prune.Gradients // of masks, by model and calibration
-	probed    map[string]*prune.Probes    // by model, calibration and options
-	curves    map[string][]prune.Curve    // of the surgeon, likewise
-	outcomes  []outcome                   // by run in the record
+	dense     map[string]*Evaluation              // by name of the model
+	scored    map[string]bool                     // by hash: they are in the record
+	derived   map[string]shared[*prune.Gradients] // of masks, by model and calibration
+	probed    map[string]shared[*prune.Probes]    // by model, calibration and options
+	curves    map[string]shared[[]prune.Curve]    // of the surgeon, likewise
+	outcomes  []outcome                           // by run in the record
 	peak      *float64
 	peakTried bool
 }
@@ -49,7 +50,7 @@ func (h *Host) newEngine(p *Plan) (*engine, error) {
 		names:  modelNames(p.runs),
 
 		subjects: map[string]*Subject{}, dense: map[string]*Evaluation{}, scored: map[string]bool{},
-		derived: map[string]*prune.Gradients{}, probed: map[string]*prune.Probes{}, curves: map[string][]prune.Curve{},
+		derived: map[string]shared[*prune.Gradients]{}, probed: map[string]shared[*prune.Probes]{}, curves: map[string]shared[[]prune.Curve]{},
 	}, nil
 }
 
@@ -149,14 +150,19 @@ func (e *engine) checkRun(r Run) error {
 			return err
 		}
 	}
-	return r.reachable(g.subject.Model, g.calibration)
+	return r.reachable(g.subject, g.calibration, e.plan.Seed)
 }
 
-// reachable finds a budget that cannot be met, before anything is scored. One of
-// time has to be measured first.
-func (r Run) reachable(m model.Model, c *Calibration) error {
+// reachable finds a search that cannot be done, or a budget that cannot be met,
+// before anything is scored. One of time has to be measured first.
+func (r Run) reachable(s *Subject, c *Calibration, seed uint64) error {
+	m := s.Model
+	if err := r.probable(m); err != nil {
+		return err
+	}
 	if r.Search.Constraint == Latency {
-		return nil
+		_, err := r.Search.timedExamples(s, seed)
+		return err
 	}
 	var flat [][]float64 // any scores do: what can be reached does not depend on them
 	for _, site := range m.Sites() {
@@ -164,6 +170,25 @@ func (r Run) reachable(m model.Model, c *Calibration) error {
 	}
 	_, err := prune.Additive(m.Sites(), flat, r.Search.costs(m, c), r.Search.budget())
 	return err
+}
+
+// probable finds what no probes can be taken for: no loss at all, or more steps
+// than there are units to remove.
+func (r Run) probable(m model.Model) error {
+	if !r.Search.probed() && (r.Score.Method != Trajectory || r.Score.Estimate != Probes) {
+		return nil
+	}
+	if o := r.Score.probeOptions(m.Config()); o.NoMD && o.NoKD {
+		return errors.New(`score.loss is "kd", and score.regression_kl = "zero" makes it 0 for this model: set score.loss to "both" or "md", or score.regression_kl to "squared"`)
+	}
+	units := 0
+	for _, site := range m.Sites() {
+		units += site.Units
+	}
+	if r.Search.probed() && r.Search.Steps > units {
+		return fmt.Errorf("search.steps is %d, but the model has only %d heads and neurons: set it to less", r.Search.Steps, units)
+	}
+	return nil
 }
 
 // describe names a run for people.

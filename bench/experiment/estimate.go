@@ -14,11 +14,11 @@ import (
 	"optin/kernels"
 )
 
-// probeOptions is how the trajectory of s is estimated.
-func (s Score) probeOptions() prune.ProbeOptions {
+// probeOptions is how the trajectory of a model is estimated.
+func (s Score) probeOptions(c *model.Config) prune.ProbeOptions {
 	o := prune.DefaultProbeOptions()
 	o.Probes, o.Seed, o.Tau, o.Lambda, o.Depth = s.Probes, int64(s.ProbeSeed), s.Tau, s.Lambda, s.Depth
-	o.NoMD, o.NoKD = s.Loss == "kd", s.Loss == "md" || s.RegressionKL == "zero"
+	o.NoMD, o.NoKD = s.Loss == "kd", s.Loss == "md" || s.RegressionKL == "zero" && c.Regression
 	if s.Balance == "none" {
 		o.Balance = prune.BalanceNone
 	}
@@ -26,48 +26,38 @@ func (s Score) probeOptions() prune.ProbeOptions {
 }
 
 // probes are those of a run, once for each set of keys that they depend on.
-func (e *engine) probes(ctx context.Context, r Run, g *ground) (*prune.Probes, error) {
-	o := r.Score.probeOptions()
+func (e *engine) probes(ctx context.Context, r Run, g *ground) (shared[*prune.Probes], error) {
+	o := r.Score.probeOptions(g.subject.Model.Config())
 	key := fmt.Sprint(g.subject.Digest, g.calibration.Digest, o)
-	if known, ok := e.probed[key]; ok {
-		return known, nil
-	}
-	bar := e.host.Progress.Stage("probe "+g.subject.Name, o.Probes)
-	defer bar.Done()
-	got, err := prune.Probe(ctx, e.host.Device, g.subject.Model, g.calibration.Batches, o, bar.Add)
-	if err == nil {
-		e.probed[key] = got
-	}
-	return got, err
+	return sharing(e.host.Device, e.probed, key, func() (*prune.Probes, error) {
+		bar := e.host.Progress.Stage("probe "+g.subject.Name, o.Probes)
+		defer bar.Done()
+		return prune.Probe(ctx, e.host.Device, g.subject.Model, g.calibration.Batches, o, bar.Add)
+	})
 }
 
 // estimate computes scores from probes, those of heads exactly where the key
 // heads says so, and finds out how good they are on some neurons and all heads.
 func (e *engine) estimate(ctx context.Context, r Run, g *ground) (out Scores, err error) {
-	m, dev := g.subject.Model, e.host.Device
+	m := g.subject.Model
 	forward, err := e.forwardSeconds(ctx, g)
 	if err != nil {
 		return out, err
 	}
-	dev.ResetPeak()
-	begin := time.Now()
-	probes, err := e.probes(ctx, r, g)
+	taken, err := e.probes(ctx, r, g)
 	if err != nil {
 		return out, err
 	}
-	cost := time.Since(begin).Seconds()
-	out.PeakBytes = dev.PeakBytes()
+	probes := taken.result
+	out.PeakBytes = taken.peak
 	out.Values = probes.Scores()
 	out.Estimated = &record.Estimated{Probes: probes.Len(), Heads: r.Score.Heads}
-	if r.Search.probed() {
-		out.Estimated.Heads = Probes
-	}
 	o, err := r.Score.options()
 	if err != nil {
 		return out, err
 	}
 	o.Only = subset(m.Sites(), r.Score.Check, r.Score.ProbeSeed)
-	begin = time.Now()
+	begin := time.Now()
 	exact, err := e.trajectory(ctx, g, o)
 	if err != nil {
 		return out, err
@@ -75,7 +65,8 @@ func (e *engine) estimate(ctx context.Context, r Run, g *ground) (out Scores, er
 	checking := time.Since(begin).Seconds()
 	weighed := probes.Weigh(exact.Parts)
 	describeEstimate(out.Estimated, prune.Compare(m.Sites(), weighed, out.Values))
-	out.Estimated.DenseForwards = finite(cost / forward)
+	out.Seconds = taken.seconds + checking
+	out.Estimated.DenseForwards = finite(taken.seconds / forward)
 	out.Estimated.ExactForwards = finite(checking / forward * wholeOver(m.Sites(), o.Only))
 	if out.Estimated.Heads == Exact {
 		for i, site := range m.Sites() {

@@ -19,6 +19,10 @@ type Host struct {
 	Digest            string            // of the program's file: stored stages of another one are not used
 	Libraries         map[string]string // versions
 
+	// Exact opens a device that computes in float64, for the proof of a model whose
+	// float32 leaves it in doubt. nil: there is none.
+	Exact func() (kernels.Device, error)
+
 	// Peak measures what the device reaches on one large product, in FLOP/s.
 	// nil: not available.
 	Peak func() (float64, error)

@@ -8,21 +8,28 @@ import (
 	"optin/bench/model"
 	"optin/bench/prune"
 	"optin/bench/record"
+	"optin/bench/task"
 )
 
 // latencyRounds bounds the search for a mask whose time is near enough.
 const latencyRounds = 6
 
+// timedExamples are those of the call whose time is limited.
+func (s Search) timedExamples(subject *Subject, seed uint64) ([]task.Encoded, error) {
+	encoded, err := subject.draw(s.LatencyBatch, seed)
+	if err == nil && len(encoded) < s.LatencyBatch {
+		err = fmt.Errorf("search.latency_batch is %d, but the training split has only %d examples: set it to that or less", s.LatencyBatch, len(encoded))
+	}
+	return encoded, err
+}
+
 // searchLatency finds a mask that takes the asked share of the dense model's
 // time: by a table of this device, then by what the compacted model really
 // takes, measured beside the dense one.
 func (e *engine) searchLatency(ctx context.Context, r Run, g *ground, scores Scores) (found, error) {
-	encoded, err := g.subject.draw(r.Search.LatencyBatch, e.plan.Seed)
+	encoded, err := r.Search.timedExamples(g.subject, e.plan.Seed)
 	if err != nil {
 		return found{}, err
-	}
-	if len(encoded) < r.Search.LatencyBatch {
-		return found{}, fmt.Errorf("search.latency_batch is %d, but the training split has only %d examples", r.Search.LatencyBatch, len(encoded))
 	}
 	m := g.subject.Model
 	pieces := piecesFor(m.Config(), encoded, e.host.Device.Workers())
@@ -35,9 +42,12 @@ func (e *engine) searchLatency(ctx context.Context, r Run, g *ground, scores Sco
 		return found{}, err
 	}
 	l := &lap{e: e, ctx: ctx, dense: m, pieces: pieces, whole: r.Search.Total == "model", costs: costs}
-	search := func(keep float64) (found, float64, error) {
+	target := l.target(r.Search.Keep)
+	search := func(share float64) (found, float64, error) { // of the whole model's time, which is what can be measured
 		b := r.Search.budget()
-		b.Keep, b.WholeModel = keep, true // what can be measured is the whole model's time
+		if share != target {
+			b.Keep = l.keep(share)
+		}
 		out, err := e.choose(ctx, r, g, scores, costs, b)
 		if err != nil {
 			return out, 0, err
@@ -45,7 +55,7 @@ func (e *engine) searchLatency(ctx context.Context, r Run, g *ground, scores Sco
 		_, predicted := costs.Share(out.Mask.Kept())
 		return out, predicted, nil
 	}
-	out, correction, err := prune.Correct(l.target(r.Search.Keep), latencyRounds, search, l.share)
+	out, correction, err := prune.Correct(target, latencyRounds, search, l.share)
 	if err != nil {
 		return found{}, err
 	}
@@ -91,6 +101,15 @@ func (l *lap) target(keep float64) float64 {
 	}
 	encoder, total := float64(l.costs.Dense()), float64(l.costs.Total())
 	return (keep*encoder + total - encoder) / total
+}
+
+// keep is the value of search.keep that such a share stands for, at most 1.
+func (l *lap) keep(share float64) float64 {
+	if l.whole {
+		return share
+	}
+	encoder, total := float64(l.costs.Dense()), float64(l.costs.Total())
+	return min(1, (share*total-(total-encoder))/encoder)
 }
 
 func (l *lap) share(f found) (float64, error) {

@@ -3,7 +3,10 @@ package experiment
 import (
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,6 +64,11 @@ func checkMethod(t *testing.T, rec *record.Record, r record.Run) {
 	if (r.Rebuild != NoRebuild) != (len(r.Rebuilt) > 0) {
 		t.Errorf("rebuild %s: %d sites", r.Rebuild, len(r.Rebuilt))
 	}
+	for _, site := range r.Rebuilt {
+		if released := strings.Contains(t.Name(), "released"); (site.Before == nil) != released || released && site.Ridge != nil {
+			t.Errorf("%s: %+v", r.Way(), site)
+		}
+	}
 	if (r.Search == Joint) != (r.Joint != nil) {
 		t.Errorf("search %s: %+v", r.Search, r.Joint)
 	}
@@ -97,6 +105,98 @@ func TestMethodsResume(t *testing.T) {
 		if !reflect.DeepEqual(r.Metrics, first.Runs[i].Metrics) || !reflect.DeepEqual(r.Rebuilt, first.Runs[i].Rebuilt) || !reflect.DeepEqual(r.Comparisons, first.Runs[i].Comparisons) {
 			t.Errorf("run %d came out otherwise", i)
 		}
+	}
+}
+
+// TestStagesFollowTheMask replaces what the search came to: all that was made of the
+// old mask is made anew.
+func TestStagesFollowTheMask(t *testing.T) {
+	dir, cfg := texts3(t)
+	output, dev := t.TempDir(), device(t, 1)
+	sets := []string{"search.keep=0.7", "score.method=magnitude", "rebuild.method=scale", "rebuild.samples=6"}
+	first, err := execute(t, dev, output, dir, cfg, sets...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(output, "stages", "search-*.json"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%v %v", files, err)
+	}
+	hash := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(files[0]), "search-"), ".json")
+	s := &store{filepath.Join(output, "stages")}
+	old, _, ok, err := known[found](s, StepSearch, hash)
+	if !ok || err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(files[0]); err != nil {
+		t.Fatal(err)
+	}
+	swapped := found{Mask: append(prune.Mask{}, old.Mask...)}
+	neurons := append([]bool{}, swapped.Mask[1]...)
+	on, off := slices.Index(neurons, true), slices.Index(neurons, false)
+	neurons[on], neurons[off] = false, true
+	swapped.Mask[1] = neurons
+	if _, _, _, err := stage(s, StepSearch, hash, func() (found, error) { return swapped, nil }); err != nil {
+		t.Fatal(err)
+	}
+	again, err := execute(t, dev, output, dir, cfg, sets...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, st := range again.Runs[0].Stages {
+		if before := st.Name == string(StepScore) || st.Name == string(StepSearch); st.Cached != before {
+			t.Errorf("%s: cached %v, first %+v", st.Name, st.Cached, first.Runs[0].Stages[i])
+		}
+	}
+	third, err := execute(t, dev, output, dir, cfg, sets...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, st := range third.Runs[0].Stages {
+		if !st.Cached {
+			t.Errorf("%s was done again", st.Name)
+		}
+	}
+}
+
+// TestSearchFacts: what draws and runs the calls that are timed makes another search,
+// where time is the budget.
+func TestSearchFacts(t *testing.T) {
+	facts := func(constraint string, seed uint64, workers int) string {
+		e := &engine{host: &Host{Device: device(t, workers)}, plan: &Plan{Seed: seed}}
+		return fmt.Sprint(e.searchFacts(Run{Search: Search{Constraint: constraint}}, &ground{facts: []string{"fact"}}))
+	}
+	if facts(Latency, 1, 1) == facts(Latency, 2, 1) || facts(Latency, 1, 1) == facts(Latency, 1, 2) {
+		t.Error("searches by time with other seeds or workers share a result")
+	}
+	if facts("macs", 1, 1) != facts("macs", 2, 2) {
+		t.Error("searches by multiply-accumulates do not")
+	}
+}
+
+// TestSharedProbes: what probes cost is said of every score that is made of them,
+// though they are taken once.
+func TestSharedProbes(t *testing.T) {
+	dir, cfg := texts3(t)
+	rec, err := execute(t, device(t, 1), t.TempDir(), dir, cfg, "score.estimate=probes", "score.probes=32", "score.check=[0, 1]", "score.heads=probes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Forward passes of microseconds vary; what was not measured at all would be
+	// hundreds of times less.
+	if a, b := *rec.Scores[0].Estimated.DenseForwards, *rec.Scores[1].Estimated.DenseForwards; !(b > a/20) {
+		t.Errorf("the same probes cost %v forward passes, then %v", a, b)
+	}
+}
+
+// TestProbedLosses: regression_kl is of models with one output alone.
+func TestProbedLosses(t *testing.T) {
+	zero := Score{Loss: "both", RegressionKL: "zero"}
+	if o := zero.probeOptions(&model.Config{}); o.NoKD || o.NoMD {
+		t.Errorf("of classes: %+v", o)
+	}
+	if o := zero.probeOptions(&model.Config{Regression: true}); !o.NoKD || o.NoMD {
+		t.Errorf("of a regression: %+v", o)
 	}
 }
 
@@ -156,7 +256,15 @@ func TestLatencyBudget(t *testing.T) {
 	if got := l.target(0.5); math.Abs(got-0.7) > 1e-12 {
 		t.Errorf("half of an encoder of 60 %% is %v of the whole, want 0.7", got)
 	}
+	for _, keep := range []float64{0.01, 0.5, 1} {
+		if got := l.keep(l.target(keep)); math.Abs(got-keep) > 1e-12 || got > 1 {
+			t.Errorf("keep %v comes back as %v", keep, got)
+		}
+	}
 	l.whole = true
+	if got := l.keep(l.target(0.5)); got != 0.5 {
+		t.Errorf("half of the whole comes back as %v", got)
+	}
 	if got := l.target(0.5); got != 0.5 {
 		t.Errorf("half of the whole is %v", got)
 	}

@@ -149,6 +149,10 @@ func (r *Run) check() error {
 		return fmt.Errorf("search.method is \"ptf\", which rearranges by Fisher information, but score.method is %q: set it to \"fisher\", or search.method to \"additive\"", s.Method)
 	case s.Estimate == Probes && s.departs() != "":
 		return fmt.Errorf("score.%s is set, which probes cannot estimate: leave it out, or set score.estimate = \"exact\" and search.method = \"additive\"", s.departs())
+	case r.Search.probed() && s.weighs() != "":
+		return fmt.Errorf("score.%s is set, which search.method %q would not see: leave it out, or set search.method = \"additive\"", s.weighs(), r.Search.Method)
+	case r.Search.Method == Joint && s.Probes < 2:
+		return fmt.Errorf("score.probes is %d, and the search joint needs 2 at least, one to search by and one to judge by", s.Probes)
 	case s.TokenFile != "" && s.MDTokens == 0:
 		return fmt.Errorf("score.token_file says which tokens md compares, but score.md_tokens is 0, all of them: set md_tokens, or leave out token_file")
 	case s.MDPadding && s.MDTokens == 0:

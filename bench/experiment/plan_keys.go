@@ -138,11 +138,11 @@ func (r *Rebuild) keys(seed uint64) []key {
 		option(&r.Method, t, "method", NoRebuild, oneOf(NoRebuild, ScaleUnits, LeastSquares)).column().control().
 			about("how the weights that remain are adjusted, without labels: scale multiplies each unit (PTF's mask tuning), least-squares fits every layer's output weights to what the dense layer gave"),
 		option(&r.Samples, t, "samples", 512, atLeast(2, 512)).where(rebuilds).
-			about("examples of the training split that the weights are fitted to, the last fifth held out to choose how strongly"),
+			about("examples of the training split that the weights are fitted to, a fifth of them held out to choose how strongly"),
 		option(&r.Seed, t, "seed", seed, anySeed()).absent("the file's seed").where(rebuilds).
 			about("draws these examples"),
 		option(&r.Released, t, "released", false, onOff()).where(func() bool { return r.Method == ScaleUnits }).
-			about("scale as PTF's released code does: LSMR with damping 1, and no layer after one whose factors it rejects"),
+			about("scale as PTF's released code does: LSMR with damping 1, and no layer after one whose factors it rejects; the target is the dense model all the same, which there is a model pruned half as much"),
 	}
 }
 

@@ -46,17 +46,37 @@ func (s Score) departs() string {
 	return ""
 }
 
+// weighs names a key that is set and that a search by probes would not see: factors
+// of scores, and the depth, which what whole sets lose does not stop at.
+func (s Score) weighs() string {
+	switch {
+	case s.Depth != 0:
+		return "depth"
+	case s.IndexWeights:
+		return "index_weights"
+	case s.LastLayerWeight != 1:
+		return "last_layer_weight"
+	case s.LastLayerNeuronWeight != 1:
+		return "last_layer_neuron_weight"
+	case s.HeadWeight != 1:
+		return "head_weight"
+	case s.NeuronWeight != 1:
+		return "neuron_weight"
+	}
+	return ""
+}
+
 // scoreDefaults are the defaults that depend on the search. The surgeon's answer
 // is refitted to the dense model's hidden states anyway, and chosen best by what
 // the logits lose; its second moments need more examples than single scores do.
 func scoreDefaults(search string) Score {
 	switch search {
 	case Joint:
-		return Score{Loss: "both", Probes: 256, Samples: 64}
+		return Score{Loss: "both", Heads: Probes, Probes: 256, Samples: 64}
 	case Surgeon:
-		return Score{Loss: "kd", Probes: 32, Samples: 256}
+		return Score{Loss: "kd", Heads: Probes, Probes: 32, Samples: 256}
 	}
-	return Score{Loss: "both", Probes: 64, Samples: 64}
+	return Score{Loss: "both", Heads: Exact, Probes: 64, Samples: 64}
 }
 
 // keys are those of scoring as such, for a search.
@@ -75,7 +95,7 @@ func (s *Score) keys(seed uint64, search string) []key {
 			about("backward passes that estimate every score"),
 		option(&s.ProbeSeed, t, "probe_seed", seed, anySeed()).absent("the file's seed").only(Trajectory).where(estimated).
 			about("draws the probes"),
-		option(&s.Heads, t, "heads", Exact, oneOf(Exact, Probes)).only(Trajectory).where(func() bool { return estimated() && !probed }).
+		option(&s.Heads, t, "heads", d.Heads, oneOf(Exact, Probes)).only(Trajectory).where(func() bool { return estimated() && !probed }).
 			about("heads are few: exact masks each one all the same where neurons are estimated"),
 		option(&s.Check, t, "check", 128, atLeast(0, 128)).only(Trajectory).where(estimated).
 			about("random neurons that are scored exactly too, to say how good the estimate is"),

@@ -128,6 +128,11 @@ func TestJointDefaults(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
+	// The same probes, but heads are estimated for the one and exact for the other.
+	runs = mustParse(t, "model = 'a'\ntask = 'mrpc'\nscore.estimate = 'probes'\nscore.probes = 256\nsearch.method = ['additive', 'joint']").Expand()
+	if runs[0].Hash(StepScore) == runs[1].Hash(StepScore) {
+		t.Error("scores with exact and with estimated heads have one name")
+	}
 }
 
 // TestSharedModel: a model that no target names for itself can be set.
@@ -249,6 +254,9 @@ func TestPlanErrors(t *testing.T) {
 		{"joint", minimal + "[score]\nmethod = 'random'\n[search]\nmethod = 'joint'", `search.method is "joint", which needs gradients of the trajectory, but score.method is "random"`},
 		{"ptf", minimal + "[search]\nmethod = 'ptf'", `search.method is "ptf", which rearranges by Fisher information, but score.method is "trajectory"`},
 		{"probes", minimal + "[score]\nestimate = 'probes'\ntap = 'ffn'", "score.tap is set, which probes cannot estimate"},
+		{"weights", minimal + "[score]\nhead_weight = 0.5\n[search]\nmethod = 'joint'", `score.head_weight is set, which search.method "joint" would not see: leave it out`},
+		{"depth", minimal + "[score]\ndepth = 1\n[search]\nmethod = 'surgeon'", `score.depth is set, which search.method "surgeon" would not see`},
+		{"one probe", minimal + "[score]\nprobes = 1\n[search]\nmethod = 'joint'", "score.probes is 1, and the search joint needs 2 at least"},
 		{"token file", minimal + "[score]\ntoken_file = 'f'", "score.md_tokens is 0"},
 		{"name", "name = '../x'\n" + minimal, "x.toml:1: name is \"../x\", want letters, digits"},
 		{"huge", minimal + "[score]\nsamples = [" + strings.Repeat("1,", 101) + "]\ntau = [" + strings.Repeat("1,", 100) + "]",

@@ -3,6 +3,7 @@ package experiment
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"optin/bench/model"
 	"optin/bench/prune"
@@ -26,7 +27,7 @@ type pruning struct {
 // prune scores, searches and rebuilds for a run, and enters into out what came
 // of it.
 func (e *engine) prune(ctx context.Context, r Run, g *ground, out *record.Run) (*pruning, error) {
-	p := &pruning{e: e, r: r, g: g, facts: g.facts}
+	p := &pruning{e: e, r: r, g: g}
 	scores, st, err := e.score(ctx, r, g)
 	if err != nil {
 		return nil, err
@@ -35,11 +36,17 @@ func (e *engine) prune(ctx context.Context, r Run, g *ground, out *record.Run) (
 	if scores.PeakBytes > 0 {
 		out.Memory = &record.Memory{ScoringBytes: &scores.PeakBytes}
 	}
-	found, st, err := timed(e, r, StepSearch, g.facts, func() (found, error) { return e.search(ctx, r, g, scores) })
+	found, st, err := timed(e, r, StepSearch, e.searchFacts(r, g), func() (found, error) { return e.search(ctx, r, g, scores) })
 	if err != nil {
 		return nil, err
 	}
 	p.mask, p.stages = found.Mask, append(p.stages, st)
+	// A search by time does not find the same mask again.
+	mask, err := digest(p.mask)
+	if err != nil {
+		return nil, err
+	}
+	p.facts = append(slices.Clone(g.facts), mask)
 	out.Joint, out.Latency = found.Joint, found.Latency
 	describeMask(out, g.subject, r, g.calibration, p.mask)
 	if r.Rebuild.Method == NoRebuild {
@@ -50,7 +57,7 @@ func (e *engine) prune(ctx context.Context, r Run, g *ground, out *record.Run) (
 	if err != nil {
 		return nil, fmt.Errorf("examples to rebuild with: %w", err)
 	}
-	p.facts = append(append([]string{}, g.facts...), c.Digest)
+	p.facts = append(p.facts, c.Digest)
 	sites, st, err := timed(e, r, StepRebuild, p.facts, func() ([]record.RebuiltSite, error) { return p.rebuild(ctx) })
 	if err != nil {
 		return nil, err
@@ -73,7 +80,7 @@ func (p *pruning) rebuild(ctx context.Context) ([]record.RebuiltSite, error) {
 		return nil, err
 	}
 	p.full = full
-	return describeRebuild(sites), nil
+	return describeRebuild(sites, rb.Released), nil
 }
 
 // options is how weights are fitted.
@@ -119,7 +126,23 @@ func (p *pruning) verify(ctx context.Context) (prune.Verification, error) {
 	if err != nil {
 		return prune.Verification{}, err
 	}
-	return prune.Verify(ctx, p.e.host.Device, full, small, p.mask, p.g.calibration.Batches)
+	return p.compare(ctx, full, small)
+}
+
+// compare proves that small is full without what the mask removes, in float64
+// where float32 leaves a doubt.
+func (p *pruning) compare(ctx context.Context, full, small model.Model) (prune.Verification, error) {
+	host, batches := p.e.host, p.g.calibration.Batches
+	v, err := prune.Verify(ctx, host.Device, full, small, p.mask, batches)
+	if err != nil || v.Difference <= prune.Tolerance || host.Exact == nil {
+		return v, err
+	}
+	exact, err := host.Exact()
+	if err != nil {
+		return v, err
+	}
+	defer exact.Close()
+	return v, v.Confirm(ctx, exact, full, small, p.mask, batches[0])
 }
 
 // evaluate is what the smaller model reaches.

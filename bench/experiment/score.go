@@ -17,7 +17,7 @@ import (
 type Scores struct {
 	Values    [][]float64
 	PeakBytes int64   // of tensors and packed weights while scoring; 0: not measured
-	Seconds   float64 // that measuring the trajectory took, whenever that was
+	Seconds   float64 // that measuring what several runs may share took, whenever that was
 
 	Estimated *record.Estimated `json:",omitempty"` // nil where scores are exact, or no losses
 }
@@ -165,23 +165,23 @@ func (e *engine) trajectory(ctx context.Context, g *ground, o prune.Options) (tr
 // baseline computes the scores of a method that follows no trajectory.
 func (e *engine) baseline(ctx context.Context, r Run, g *ground) (out Scores, err error) {
 	m, dev := g.subject.Model, e.host.Device
-	dev.ResetPeak()
 	switch r.Score.Method {
 	case Magnitude:
 		out.Values, err = prune.Magnitude(m)
 	case Random:
 		out.Values = prune.Random(m, int64(r.Score.RandomSeed))
 	case Activation:
+		dev.ResetPeak()
 		out.Values, err = prune.ActivationNorm(ctx, dev, m, g.calibration.Batches)
 		out.PeakBytes = dev.PeakBytes()
 	case Fisher, Taylor:
-		var gradients *prune.Gradients
+		var gradients shared[*prune.Gradients]
 		if gradients, err = e.gradients(ctx, g); err != nil {
 			return out, err
 		}
-		out.PeakBytes = dev.PeakBytes()
-		if out.Values = prune.Taylor(gradients); r.Score.Method == Fisher {
-			out.Values = prune.Fisher(gradients, r.Score.PerBatch)
+		out.PeakBytes, out.Seconds = gradients.peak, gradients.seconds
+		if out.Values = prune.Taylor(gradients.result); r.Score.Method == Fisher {
+			out.Values = prune.Fisher(gradients.result, r.Score.PerBatch)
 		}
 	}
 	if err == nil && r.Score.Kinds == "even" && r.Score.Method != Fisher {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"optin/bench/model"
 	"optin/bench/prune"
@@ -40,6 +41,15 @@ func (s Search) costs(m model.Model, c *Calibration) prune.Costs {
 	return prune.CountMACs(m, s.lengths(c))
 }
 
+// searchFacts are what a search depends on beside the plan: under a budget of time,
+// also on what draws and runs the calls that are timed.
+func (e *engine) searchFacts(r Run, g *ground) []string {
+	if r.Search.Constraint != Latency {
+		return g.facts
+	}
+	return append(slices.Clone(g.facts), fmt.Sprint("seed ", e.plan.Seed), fmt.Sprint("workers ", e.host.Device.Workers()))
+}
+
 // search finds the mask of a run.
 func (e *engine) search(ctx context.Context, r Run, g *ground, scores Scores) (found, error) {
 	if r.Search.Constraint == Latency {
@@ -69,7 +79,7 @@ func (e *engine) choose(ctx context.Context, r Run, g *ground, scores Scores, co
 		if err != nil {
 			return out, err
 		}
-		out.Mask = prune.Rearrange(out.Mask, gradients.Grouped(r.Score.PerBatch), rearrangePasses)
+		out.Mask = prune.Rearrange(out.Mask, gradients.result.Grouped(r.Score.PerBatch), rearrangePasses)
 	}
 	if r.Search.NeuronMultiple > 1 {
 		out.Mask, err = prune.RoundNeurons(sites, scores.Values, out.Mask, r.Search.NeuronMultiple, costs, b)
@@ -91,18 +101,13 @@ const rearrangePasses = 1
 
 // gradients are those of every calibration example's loss by every mask, once
 // for a calibration set.
-func (e *engine) gradients(ctx context.Context, g *ground) (*prune.Gradients, error) {
+func (e *engine) gradients(ctx context.Context, g *ground) (shared[*prune.Gradients], error) {
 	key := fmt.Sprint(g.subject.Digest, g.calibration.Digest)
-	if known, ok := e.derived[key]; ok {
-		return known, nil
-	}
-	bar := e.host.Progress.Stage("gradients "+g.subject.Name, g.calibration.Examples)
-	defer bar.Done()
-	got, err := prune.MaskGradients(ctx, e.host.Device, g.subject.Model, g.calibration.Batches, g.calibration.Targets, bar.Add)
-	if err == nil {
-		e.derived[key] = got
-	}
-	return got, err
+	return sharing(e.host.Device, e.derived, key, func() (*prune.Gradients, error) {
+		bar := e.host.Progress.Stage("gradients "+g.subject.Name, g.calibration.Examples)
+		defer bar.Done()
+		return prune.MaskGradients(ctx, e.host.Device, g.subject.Model, g.calibration.Batches, g.calibration.Targets, bar.Add)
+	})
 }
 
 // searchJointly removes units by what their whole set loses, and measures what
@@ -119,7 +124,7 @@ func (e *engine) searchJointly(ctx context.Context, r Run, g *ground, costs prun
 	steps := r.Search.steps()
 	bar := e.host.Progress.Stage("search "+g.subject.Name, steps)
 	defer bar.Done()
-	mask, report, err := prune.JointSearch(ctx, e.host.Device, g.subject.Model, g.calibration.Batches, probes, costs, b, o, steps, bar.Add)
+	mask, report, err := prune.JointSearch(ctx, e.host.Device, g.subject.Model, g.calibration.Batches, probes.result, costs, b, o, steps, bar.Add)
 	if err != nil {
 		return found{}, err
 	}
@@ -132,21 +137,20 @@ func (e *engine) operate(ctx context.Context, r Run, g *ground, costs prune.Cost
 	if err != nil {
 		return nil, err
 	}
-	key := fmt.Sprint(g.subject.Digest, g.calibration.Digest, r.Score.probeOptions(), b.MinHeads, b.MinNeurons)
-	curves, ok := e.curves[key]
-	if !ok {
-		sites := g.subject.Model.Sites()
-		bar := e.host.Progress.Stage("survey "+g.subject.Name, len(sites))
+	m, o := g.subject.Model, r.Score.probeOptions(g.subject.Model.Config())
+	key := fmt.Sprint(g.subject.Digest, g.calibration.Digest, o, b.MinHeads, b.MinNeurons)
+	curves, err := sharing(e.host.Device, e.curves, key, func() ([]prune.Curve, error) {
+		bar := e.host.Progress.Stage("survey "+g.subject.Name, len(m.Sites()))
 		defer bar.Done()
-		if curves, err = probes.Survey(ctx, e.host.Device, g.subject.Model, g.calibration.Batches, b, bar.Add); err != nil {
-			return nil, err
-		}
-		e.curves[key] = curves
+		return probes.result.Survey(ctx, e.host.Device, m, g.calibration.Batches, b, bar.Add)
+	})
+	if err != nil {
+		return nil, err
 	}
 	steps := r.Search.steps()
 	bar := e.host.Progress.Stage("search "+g.subject.Name, steps)
 	defer bar.Done()
-	return prune.SurgeonSearch(ctx, e.host.Device, g.subject.Model, g.calibration.Batches, r.Score.probeOptions(), curves, costs, b, steps, bar.Add)
+	return prune.SurgeonSearch(ctx, e.host.Device, m, g.calibration.Batches, o, curves.result, costs, b, steps, bar.Add)
 }
 
 // steps is in how many stages a search removes its units.

@@ -73,7 +73,7 @@ func (h *Host) Prune(ctx context.Context, plan *Plan, dir string, format Format)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.reachable(s.Model, c); err != nil {
+	if err := r.reachable(s, c, plan.Seed); err != nil {
 		return nil, err
 	}
 	facts, err := e.scoreFacts(s, c, r)
@@ -111,7 +111,7 @@ func (e *engine) verifyWritten(ctx context.Context, out *Pruned, p *pruning, dir
 	}
 	defer closeModel()
 	defer forget(e.host.Device, written)
-	v, err := prune.Verify(ctx, e.host.Device, p.full, written, p.mask, p.g.calibration.Batches)
+	v, err := p.compare(ctx, p.full, written)
 	if err != nil {
 		return err
 	}

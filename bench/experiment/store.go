@@ -20,8 +20,12 @@ func openStore(output, stages string) (*store, error) {
 	if err := disk.MakeFolder(output); err != nil {
 		return nil, fmt.Errorf("results folder (key output): %w", err)
 	}
+	name := "folder of stages (key stages)"
+	if filepath.Dir(stages) == filepath.Clean(output) {
+		name = "results folder (key output)" // all that the user has named
+	}
 	if err := disk.MakeFolder(stages); err != nil {
-		return nil, fmt.Errorf("folder of stages (key stages): %w", err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return &store{stages}, nil
 }

@@ -57,10 +57,14 @@ type training struct {
 
 	record *record.Training
 	done   behind
+	saved  int // step of the checkpoint, or noCheckpoint
 	pace   pace
 	bar    *progress.Bar
 	said   time.Time // when the last line was shown
 }
+
+// noCheckpoint says that this training has none.
+const noCheckpoint = -1
 
 // behind is what a checkpoint keeps of the steps behind it.
 type behind struct {
@@ -93,7 +97,7 @@ func (p *pace) stop(dev kernels.Device, examples int) {
 // back and evaluates it. With resume it goes on from the folder's checkpoint, if
 // there is one. When ctx is done it writes a checkpoint and returns *Interrupted.
 func (h *Host) Train(ctx context.Context, p *Training, resume bool) (*record.Training, error) {
-	t := &training{host: h, plan: p}
+	t := &training{host: h, plan: p, saved: noCheckpoint}
 	defer t.close()
 	if err := t.open(ctx); err != nil {
 		return nil, err
@@ -109,7 +113,7 @@ func (h *Host) Train(ctx context.Context, p *Training, resume bool) (*record.Tra
 		return nil, t.interrupt(ctx)
 	}
 	if err != nil {
-		return nil, err
+		return nil, t.explain(err)
 	}
 	return t.record, nil
 }
@@ -151,10 +155,15 @@ func (t *training) resume(ctx context.Context, wanted bool) error {
 		t.host.logf("%s", note)
 		t.record.Notes = append(t.record.Notes, note)
 	}
-	if err := json.Unmarshal(kept, &t.done); err != nil {
+	err = json.Unmarshal(kept, &t.done)
+	if err == nil && len(t.done.History) != t.trainer.Done() {
+		err = fmt.Errorf("%d of %d are there", len(t.done.History), t.trainer.Done())
+	}
+	if err != nil {
 		return fmt.Errorf("%s holds no steps that can be read (%w): it is of another version of the program; remove it, and start without --resume", path, err)
 	}
-	t.host.logf("%s: going on after step %d of %d", path, t.trainer.Done(), t.trainer.Steps())
+	t.saved = t.trainer.Done()
+	t.host.logf("%s: going on after step %d of %d", path, t.saved, t.trainer.Steps())
 	return nil
 }
 
@@ -167,6 +176,7 @@ func (t *training) save(ctx context.Context) error {
 	if err := t.trainer.Save(ctx, t.path(checkpointFile), t.facts, kept); err != nil {
 		return err
 	}
+	t.saved = t.trainer.Done()
 	return t.done.History.save(t.path(historyFile))
 }
 
@@ -183,10 +193,7 @@ func (t *training) run(ctx context.Context) error {
 		t.pace.start(t.host.Device)
 		err = t.trainer.Run(ctx, func(p train.Point) error { return t.step(ctx, p) })
 	}
-	if err == nil || ctx.Err() != nil {
-		return err
-	}
-	return t.explain(err)
+	return err
 }
 
 // step notes what a step did, and does what is due behind it.
@@ -243,12 +250,12 @@ func (t *training) evaluateIfDue(ctx context.Context) error {
 	return t.evaluate(ctx, step)
 }
 
-// explain adds to the error of a step where the last good state is.
+// explain adds to an error where the training goes on when its cause is gone.
 func (t *training) explain(err error) error {
-	if _, missing := os.Stat(t.path(checkpointFile)); missing != nil {
+	if t.saved == noCheckpoint {
 		return err
 	}
-	return fmt.Errorf("%w; %s is of an earlier step", err, t.path(checkpointFile))
+	return fmt.Errorf("%w; %s holds step %d, from which --resume goes on", err, t.path(checkpointFile), t.saved)
 }
 
 // evaluate notes what the model reaches now.
@@ -282,8 +289,10 @@ func (t *training) reached(ctx context.Context, s *Subject, m model.Model, split
 
 // finish writes the model, evaluates what was written, and ends the record.
 func (t *training) finish(ctx context.Context) error {
-	if err := t.save(ctx); err != nil { // writing the model may fail, and should not cost the training
-		return err
+	if t.saved != t.trainer.Done() { // writing the model may fail, and should not cost the training
+		if err := t.save(ctx); err != nil {
+			return err
+		}
 	}
 	dir := t.path(trainedModel)
 	metadata := map[string]string{"trained_by": "optin " + t.host.Version, "task": t.task.Name, "config_hash": t.plan.Hash()}

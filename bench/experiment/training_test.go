@@ -190,6 +190,36 @@ func TestTrainStopped(t *testing.T) {
 	}
 }
 
+// TestTrainNotWritten trains where the model cannot be written: the training is
+// kept, the error says so, and --resume writes what is left to write.
+func TestTrainNotWritten(t *testing.T) {
+	dir, cfg := texts3(t)
+	h := &Host{Device: device(t, 2), Digest: "test"}
+	whole, output := t.TempDir(), t.TempDir()
+	if _, err := h.Train(context.Background(), parseTraining(t, dir, cfg, whole), false); err != nil {
+		t.Fatal(err)
+	}
+	inTheWay := filepath.Join(output, "model", "model.safetensors")
+	if err := os.MkdirAll(inTheWay, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	p := parseTraining(t, dir, cfg, output)
+	_, err := h.Train(context.Background(), p, false)
+	if want := "checkpoint holds step 9, from which --resume goes on"; err == nil || !strings.Contains(err.Error(), "cannot write "+inTheWay) || !strings.Contains(err.Error(), want) {
+		t.Fatalf("%v, want %s", err, want)
+	}
+	if err := os.Remove(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	r, err := h.Train(context.Background(), p, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Steps != len(r.Curve) || r.Speed != nil || weights(t, output) != weights(t, whole) {
+		t.Errorf("%d steps, %d points, speed %+v, or another model", r.Steps, len(r.Curve), r.Speed)
+	}
+}
+
 // cancelling ends a context at a line about a step.
 type cancelling struct{ cancel context.CancelFunc }
 

@@ -23,6 +23,23 @@ type Input struct {
 // Examples is the number of sequences or images.
 func (in *Input) Examples() int { return in.Seq.Count() }
 
+// First is the first n examples of in, which has as many.
+func (in *Input) First(n int) *Input {
+	seq := &kernels.Sequences{Offsets: in.Seq.Offsets[:n+1]}
+	for b := range n {
+		seq.Max = max(seq.Max, seq.Len(b))
+	}
+	part := &Input{Seq: seq, Pixels: in.Pixels[:len(in.Pixels)/in.Examples()*n]}
+	rows := seq.Rows()
+	if in.IDs != nil {
+		part.IDs, part.Types, part.Positions = in.IDs[:rows], in.Types[:rows], in.Positions[:rows]
+	}
+	if in.KeyBias != nil {
+		part.KeyBias = in.KeyBias[:rows]
+	}
+	return part
+}
+
 // Text packs sequences of token ids with their segment ids.
 func Text(ids, types [][]int32) *Input {
 	in := &Input{}

@@ -20,8 +20,9 @@ func companions() []string {
 
 // Save writes m as a Hugging Face directory: config.json, model.safetensors in
 // the types it was read in, and the tokenizer's and preprocessor's files of the
-// directory it came from. Files appear whole or not at all; the weights come
-// before config.json, so that a directory with a config.json is complete.
+// directory it came from. Files appear whole or not at all; config.json comes
+// last, so that a directory with a config.json is complete. A model that was
+// there before stays until the new one's weights are on the disk.
 func Save(m Model, dir, from string, metadata map[string]string) error {
 	if err := MakeFolder(dir, from); err != nil {
 		return err
@@ -31,22 +32,26 @@ func Save(m Model, dir, from string, metadata map[string]string) error {
 		p := m.Params().Get(name)
 		sources = append(sources, checkpoint.Source{Name: p.Name, DType: p.DType, Shape: p.Shape, Float32: p.Read})
 	}
-	if err := os.Remove(filepath.Join(dir, ConfigFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	if err := checkpoint.Write(filepath.Join(dir, checkpoint.SafetensorsFile), sources, metadata); err != nil {
-		return err
-	}
-	for _, name := range companions() {
-		if err := copyFile(filepath.Join(dir, name), filepath.Join(from, name)); err != nil {
-			return err
-		}
-	}
 	text, err := m.Config().JSON()
 	if err != nil {
 		return err
 	}
-	return disk.WriteFile(filepath.Join(dir, ConfigFile), text)
+	config := filepath.Join(dir, ConfigFile)
+	return disk.Write(config, func(w io.Writer) error { // takes its room first, and its name last
+		if _, err := w.Write(text); err != nil {
+			return err
+		}
+		err := checkpoint.Replace(filepath.Join(dir, checkpoint.SafetensorsFile), sources, metadata, func() error { return remove(config) })
+		if err != nil {
+			return err
+		}
+		for _, name := range companions() {
+			if err := copyFile(filepath.Join(dir, name), filepath.Join(from, name)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // MakeFolder makes dir for [Save], unless it is there, and refuses one where a
@@ -62,6 +67,14 @@ func MakeFolder(dir, from string) error {
 		}
 	}
 	return disk.MakeFolder(dir)
+}
+
+// remove removes a file that may not be there.
+func remove(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 func same(a, b string) bool {

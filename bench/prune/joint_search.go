@@ -31,7 +31,7 @@ func JointSearch(ctx context.Context, dev kernels.Device, m model.Model, batches
 		return nil, JointReport{}, err
 	}
 	if first.kept() < 2 {
-		return nil, JointReport{}, fmt.Errorf("joint search: rows of %d probes were kept, and it needs two at least: one to search by, one to judge by", first.kept())
+		return nil, JointReport{}, fmt.Errorf("joint search: rows of %d probes were kept, and it needs 2 at least, one to search by and one to judge by: take more probes (score.probes)", first.kept())
 	}
 	truth, err := NewTruth(ctx, dev, m, batches, first.options.Tau)
 	if err != nil {

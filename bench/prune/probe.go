@@ -21,7 +21,7 @@ type ProbeOptions struct {
 	Depth   int // how many later blocks count; 0: all
 
 	// Rows is how many rows of G are kept, for the loss of sets: those of as many
-	// whole probes as have no more, one at least; 0: none.
+	// whole probes as have no more, but of two at least; 0: none.
 	Rows int
 	// Whole adds up all examples before a probe squares what it sees: see Probe.
 	Whole bool

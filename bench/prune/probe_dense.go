@@ -41,7 +41,7 @@ func newProber(dev kernels.Device, m model.Model, mask Mask, batches []*model.In
 		rows, examples = rows+in.Seq.Rows(), examples+in.Examples()
 	}
 	if o.Rows > 0 {
-		p.kept = min(o.Probes, max(1, o.Rows/p.rowsPerProbe()))
+		p.kept = min(o.Probes, max(2, o.Rows/p.rowsPerProbe()))
 	}
 	return p
 }

@@ -253,6 +253,42 @@ func TestVerifyCanFail(t *testing.T) {
 	}
 }
 
+// TestConfirm: in float64 the compacted model is the masked one but for some 1e-13,
+// and a model with one small weight changed is not.
+func TestConfirm(t *testing.T) {
+	for _, name := range []string{"bert-basic", "vit-basic"} {
+		t.Run(name, func(t *testing.T) { confirm(t, name) })
+	}
+}
+
+func confirm(t *testing.T, name string) {
+	m, d := open(t, name), device(t, 1)
+	ins := batches(t, m, name, 60)
+	mask := prune.Full(m.Sites())
+	mask[0][1], mask[1][0] = false, false
+	small, err := prune.Compact(m, mask)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doubtful := prune.Verification{Difference: 2 * prune.Tolerance}
+	if doubtful.Err() == nil {
+		t.Error("a difference above the tolerance passes by itself")
+	}
+	if err := doubtful.Confirm(context.Background(), d, m, small, mask, ins[0]); err != nil {
+		t.Fatal(err)
+	}
+	if doubtful.Err() != nil || !(*doubtful.Exact < 1e-11) {
+		t.Errorf("the compacted model: %v, %g in float64", doubtful.Err(), *doubtful.Exact)
+	}
+	mask[1][1] = false
+	if err := doubtful.Confirm(context.Background(), d, m, small, mask, ins[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := doubtful.Err(); err == nil || !strings.Contains(err.Error(), "in float64") {
+		t.Errorf("a model with a neuron too many: %v", err)
+	}
+}
+
 func TestWeighing(t *testing.T) {
 	m := open(t, "bert-basic") // 2 layers of 4 heads and 64 neurons
 	p := &prune.Parts{}

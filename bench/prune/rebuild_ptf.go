@@ -19,7 +19,9 @@ import (
 // of the sum as one unknown more, which is thrown away; LSMR with damp 1 runs on
 // the normal equations, at most as long as they have unknowns; there is no
 // held-out data; where LSMR does not converge, or a factor is beyond maxScale,
-// this and all later sites are left as they are.
+// this and all later sites are left as they are. Not repeated is whose outputs are
+// to be met: those of a model that its search has pruned to the square root of keep,
+// where here, as in the paper, they are the dense model's.
 // Switch: RebuildOptions.Reference.
 
 // fitReference scales the units of site s.

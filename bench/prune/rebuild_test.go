@@ -127,12 +127,15 @@ func TestRebuildAbsorbsATwin(t *testing.T) {
 
 // What is rebuilt compacts to itself, whatever is left of the sites.
 func TestRebuiltModelCompacts(t *testing.T) {
-	for _, method := range []prune.RebuildMethod{prune.LeastSquares, prune.Scale} {
-		for _, name := range []string{"bert-basic", "bert-f16", "vit-no-qkv-bias", "deit-distilled"} {
+	for method, names := range map[prune.RebuildMethod][]string{
+		prune.LeastSquares: {"bert-basic", "bert-f16", "vit-no-qkv-bias", "deit-distilled"},
+		prune.Scale:        {"bert-f16"},
+	} {
+		for _, name := range names {
 			m, d := open(t, name), device(t, 2)
 			ins := batches(t, m, name, 60)
 			o := prune.DefaultRebuildOptions()
-			o.Method = method
+			o.Method, o.Ridges = method, []float64{1e-2}
 			for what, mask := range masks(m) {
 				t.Run(fmt.Sprintf("method=%v/model=%s/mask=%s", method, name, what), func(t *testing.T) {
 					rebuilt, _ := rebuild(t, d, m, mask, ins, o)
@@ -210,6 +213,7 @@ func TestRebuildRefuses(t *testing.T) {
 		{"ridge -1", mask, ins, func(o *prune.RebuildOptions) { o.Ridges = []float64{1, -1} }},
 		{"ridge NaN", mask, ins, func(o *prune.RebuildOptions) { o.Ridges = []float64{math.NaN()} }},
 		{"ridge +Inf", mask, ins, func(o *prune.RebuildOptions) { o.Ridges = []float64{math.Inf(1)} }},
+		{"the reference has no method least-squares", mask, ins, func(o *prune.RebuildOptions) { o.Reference = true }},
 		{"no samples", mask, nil, nil},
 		{"1 calibration sequence", mask, []*model.Input{model.Text([][]int32{{1, 2}}, [][]int32{{0, 0}})}, nil},
 		{"the mask has 3 sites", mask[:3], ins, nil},
@@ -312,6 +316,47 @@ func TestRebuildSaysWhatCannotBeSolved(t *testing.T) {
 	for _, r := range report {
 		if r.Rebuilt || !strings.Contains(r.Reason, "ridge 0: the normal equations") {
 			t.Errorf("%+v", r)
+		}
+	}
+}
+
+// Padding is no token, wherever a batch ends.
+func TestRebuildLeavesPaddingOut(t *testing.T) {
+	m, d := open(t, "bert-odd"), device(t, 2)
+	ids, types := sentences(t, "bert-odd")
+	lengths := make([]int, len(ids))
+	for i := range lengths {
+		lengths[i] = 30
+	}
+	mask, o := randomHalf(m), prune.DefaultRebuildOptions()
+	packed, _ := rebuild(t, d, m, mask, []*model.Input{model.Text(ids, types)}, o)
+	padded, _ := rebuild(t, d, m, mask, []*model.Input{
+		model.PaddedText(ids[:2], types[:2], lengths[:2], 0), model.PaddedText(ids[2:], types[2:], lengths[2:], 0)}, o)
+	for _, name := range m.Params().Names() {
+		want, got := values(t, packed, name), values(t, padded, name)
+		for i, w := range want {
+			if !(math.Abs(float64(got[i]-w)) <= 1e-5*math.Abs(float64(w))+1e-5) {
+				t.Fatalf("%s: value %d is %g with padding, %g without", name, i, got[i], w)
+			}
+		}
+	}
+}
+
+// What is summed up in float32 is the reference's, to what makes no difference.
+func TestRebuildOnTheProcessor(t *testing.T) {
+	for _, name := range []string{"bert-basic", "deit-distilled"} {
+		m := open(t, name)
+		ins, mask, o := batches(t, m, name, 60), randomHalf(m), prune.DefaultRebuildOptions()
+		o.Ridges = []float64{1e-2}
+		want, _ := rebuild(t, device(t, 2), m, mask, ins, o)
+		got, _ := rebuild(t, processor(t, 2), m, mask, ins, o)
+		for _, p := range m.Params().Names() {
+			a, b := values(t, want, p), values(t, got, p)
+			for i := range a {
+				if !(math.Abs(float64(a[i]-b[i])) <= 2e-3*math.Abs(float64(a[i]))+2e-4) {
+					t.Fatalf("%s: %s: value %d is %g, the reference has %g", name, p, i, b[i], a[i])
+				}
+			}
 		}
 	}
 }

@@ -3,28 +3,14 @@ package prune
 import (
 	"math"
 	"slices"
-
-	"optin/bench/model"
 )
 
-// Spend chooses how many units every site loses, where curves say in what order
-// and at what loss, so that the sum of losses is least within the budget: by
-// Lagrange's multiplier (a loss of at most lambda per cost saved), which is
-// exact on the curves' convex hulls, then by giving back single units as long as
-// the budget has room.
-func Spend(sites []model.Site, curves []Curve, c Costs, b Budget) (Mask, error) {
-	if err := b.check(); err != nil {
-		return nil, err
-	}
-	mask := spend(Full(sites), curves, c, b.limit(c))
-	if least := c.Encoder(mask.Kept()); least > b.limit(c) {
-		return nil, unreachable(c, b, least)
-	}
-	return mask, nil
-}
-
-// spend goes on from a mask: orders of the curves count the units that it keeps.
-// Where limit cannot be met, all goes that may.
+// spend chooses how many of the units that a mask keeps every site loses, where
+// curves of these units say in what order and at what loss, so that the sum of
+// losses is least within the limit: by Lagrange's multiplier (a loss of at most
+// lambda per cost saved), which is exact on the curves' convex hulls, then by giving
+// back single units as long as the limit has room. Where it cannot be met, all goes
+// that may.
 func spend(from Mask, curves []Curve, c Costs, limit int64) Mask {
 	units := from.Kept()
 	s := &spending{curves: curves, need: c.Encoder(units) - limit}
@@ -106,8 +92,8 @@ func (s *spending) at(lambda float64) []int {
 	return gone
 }
 
-// giveBack restores units, each time the one that lowers the loss most per cost,
-// while enough stays saved.
+// giveBack restores units while enough stays saved: what costs nothing, then each
+// time the one that lowers the loss most per cost.
 func (s *spending) giveBack(gone []int) []int {
 	spare := s.total(gone) - s.need
 	for {
@@ -118,10 +104,14 @@ func (s *spending) giveBack(gone []int) []int {
 			}
 			cost := s.saved[i][k] - s.saved[i][k-1]
 			gain := s.curves[i].Loss[k] - s.curves[i].Loss[k-1]
-			if cost > spare || cost <= 0 {
+			if cost > spare {
 				continue
 			}
-			if rate := gain / float64(cost); site < 0 || rate > best {
+			rate := math.Inf(1)
+			if cost > 0 {
+				rate = gain / float64(cost)
+			}
+			if site < 0 || rate > best {
 				site, best = i, rate
 			}
 		}

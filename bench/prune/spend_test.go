@@ -3,7 +3,6 @@ package prune
 import (
 	"math"
 	"math/rand/v2"
-	"strings"
 	"testing"
 
 	"optin/bench/model"
@@ -38,11 +37,7 @@ func TestSpend(t *testing.T) {
 		sites, curves, c := spent(seed)
 		for _, keep := range []float64{1, 0.9, 0.7, 0.55} {
 			b := Budget{Keep: keep}
-			mask, err := Spend(sites, curves, c, b)
-			if err != nil {
-				t.Fatal(err)
-			}
-			kept := mask.Kept()
+			kept := spend(Full(sites), curves, c, b.limit(c)).Kept()
 			if c.Encoder(kept) > b.limit(c) {
 				t.Fatalf("seed %d keep %v: costs %d of %d", seed, keep, c.Encoder(kept), b.limit(c))
 			}
@@ -82,13 +77,37 @@ func bestSpending(sites []model.Site, curves []Curve, c Costs, limit int64) floa
 	return best
 }
 
+// TestSpendTakesWhatIsFree: under a table with steps, units that cost nothing come
+// back with the one before them.
+func TestSpendTakesWhatIsFree(t *testing.T) {
+	sites := []model.Site{{Kind: model.Neurons, Units: 4}}
+	c, err := Tabulated(Latency, sites, [][]int64{{0, 10, 10, 20, 20}}, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	curves := []Curve{{Order: []int{0, 1, 2, 3}, Loss: []float64{0, 1, 2, 3, 4}}}
+	for limit, want := range map[int64]int{9: 0, 10: 2, 19: 2, 20: 4} {
+		if got := spend(Full(sites), curves, c, limit).Kept()[0]; got != want {
+			t.Errorf("limit %d: %d units stay, want %d", limit, got, want)
+		}
+	}
+	// Both go where the multiplier says so, and both come back.
+	curves[0].Loss = []float64{0, 0, 0, 0, 1}
+	if got := spend(Full(sites), curves, c, 25).Kept()[0]; got != 4 {
+		t.Errorf("no need to save: %d units stay", got)
+	}
+	curves = []Curve{{Order: []int{0, 1, 2, 3}, Loss: []float64{0, 5, 6, 6, 6.5}}}
+	if got := spend(Full(sites), curves, c, 15).Kept()[0]; got != 2 {
+		t.Errorf("limit 15: %d units stay, want 2", got)
+	}
+}
+
+// TestSpendUnreachable: all goes that may.
 func TestSpendUnreachable(t *testing.T) {
 	sites, curves, c := spent(1)
-	_, err := Spend(sites, curves, c, Budget{Keep: 0.1, MinHeads: 1, MinNeurons: 1})
-	if err == nil || !strings.Contains(err.Error(), "search.keep = 0.1 of the MACs cannot be met") {
-		t.Errorf("got %v", err)
-	}
-	if _, err := Spend(sites, curves, c, Budget{Keep: 2}); err == nil {
-		t.Error("a budget of twice the model is accepted")
+	for s, n := range spend(Full(sites), curves, c, 0).Kept() {
+		if n != 1 {
+			t.Errorf("%v keeps %d units", sites[s], n)
+		}
 	}
 }

@@ -20,7 +20,7 @@ type Curve struct {
 type Statistics struct {
 	Width     int           // columns of the consumer per unit
 	Values    *mat.SymDense // mean over tokens of v v', v the values the consumer reads [units*width]
-	Curvature *mat.SymDense // sum over tokens of the second derivative of the loss by the site's sum [hidden, hidden]
+	Curvature *mat.SymDense // sum over tokens of half the second derivative of the loss by the site's sum [hidden, hidden]
 	Consumer  *mat.Dense    // [hidden, units*width]
 }
 

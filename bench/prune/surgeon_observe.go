@@ -14,13 +14,14 @@ import (
 )
 
 // Survey operates on every site of m for the loss that p has probed, each down
-// to the fewest units that b allows. The second derivative of the loss by a
+// to the fewest units that b allows. Half the second derivative of the loss by a
 // site's sum is had from the probes' cotangents there: the mean over probes of
 // dS' dS, of which only what comes from later blocks counts (of the last block,
 // what enters at its own output). p must have been taken on m with batches.
 //
-// Numbers do not depend on the number of workers. progress, if not nil, is
-// called with the number of sites just done.
+// Sites are operated on side by side, as many as there are workers. Numbers do not
+// depend on how many. progress, if not nil, is called with the number of sites just
+// done, from several goroutines.
 func (p *Probes) Survey(ctx context.Context, dev kernels.Device, m model.Model, batches []*model.Input, b Budget, progress func(sites int)) ([]Curve, error) {
 	pr := newProber(dev, m, nil, batches, p.options, nil)
 	defer pr.close()

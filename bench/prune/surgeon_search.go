@@ -9,8 +9,8 @@ import (
 	"optin/kernels"
 )
 
-// SurgeonSearch chooses a mask by Survey and Spend, in steps: costs fall by the
-// same factor in each, and between two steps the units that are left are
+// SurgeonSearch chooses a mask by Survey, spending the budget on units where their
+// curves lose most, in steps: costs fall by the same factor in each, and between two steps the units that are left are
 // refitted (least squares, with batches) and surveyed anew, because what the
 // dense model says of a loss is worth less the more of it has gone. first are
 // the curves of m with batches, and o is how their probes were taken.
@@ -44,8 +44,8 @@ func SurgeonSearch(ctx context.Context, dev kernels.Device, m model.Model, batch
 	return mask, nil
 }
 
-// resurvey refits what mask keeps of m and surveys that. Orders count the units
-// that are left.
+// resurvey refits what mask keeps of m and surveys that: a curve for every site of
+// m, whose order counts the units that are left.
 func resurvey(ctx context.Context, dev kernels.Device, m model.Model, mask Mask, batches []*model.Input, o ProbeOptions, b Budget) ([]Curve, error) {
 	full, _, err := Rebuild(ctx, dev, m, mask, batches, DefaultRebuildOptions(), nil)
 	if err != nil {
@@ -62,9 +62,33 @@ func resurvey(ctx context.Context, dev kernels.Device, m model.Model, mask Mask,
 			}
 		}
 	}()
-	p, err := Probe(ctx, dev, small, batches, o, nil)
+	found, err := survey(ctx, dev, small, batches, o, b)
 	if err != nil {
 		return nil, err
 	}
-	return p.Survey(ctx, dev, small, batches, b, nil)
+	var curves []Curve
+	for _, left := range mask.Kept() {
+		if left == 0 { // the small model has no such site
+			curves = append(curves, Curve{Loss: []float64{0}})
+			continue
+		}
+		curves, found = append(curves, found[0]), found[1:]
+	}
+	return curves, nil
+}
+
+// survey is Survey by probes that nobody else needs: as few are taken as say how KD
+// is balanced.
+func survey(ctx context.Context, dev kernels.Device, m model.Model, batches []*model.Input, o ProbeOptions, b Budget) ([]Curve, error) {
+	few := o
+	few.Rows = 0
+	if !o.Separate {
+		few.Probes = min(pilot, o.Probes)
+	}
+	p, err := Probe(ctx, dev, m, batches, few, nil)
+	if err != nil {
+		return nil, err
+	}
+	p.options.Probes = o.Probes
+	return p.Survey(ctx, dev, m, batches, b, nil)
 }

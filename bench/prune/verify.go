@@ -14,16 +14,25 @@ import (
 type Verification struct {
 	Difference   float64 // largest difference of logits over the largest logit
 	Sequences    int
-	CountedMACs  int64 // of the compacted model on these sequences
+	Exact        *float64 `json:",omitempty"` // Difference in float64, see Confirm; nil where it was not needed
+	CountedMACs  int64    // of the compacted model on these sequences
 	ExecutedMACs int64
 }
 
-// Tolerance is the largest Difference that passes.
-const Tolerance = 1e-5
+// Tolerance is the largest Difference that passes by itself, ExactTolerance the
+// largest Exact where it does not.
+const (
+	Tolerance      = 1e-5
+	ExactTolerance = 1e-9
+)
 
 // Err is nil if v passes.
 func (v Verification) Err() error {
-	if !(v.Difference <= Tolerance) {
+	switch {
+	case v.Difference <= Tolerance, v.Exact != nil && *v.Exact <= ExactTolerance:
+	case v.Exact != nil:
+		return fmt.Errorf("verify: the logits of the compacted and the masked model differ by %.2g of the largest, and by %.2g in float64: want at most %.0e", v.Difference, *v.Exact, ExactTolerance)
+	default:
 		return fmt.Errorf("verify: the logits of the compacted and the masked model differ by %.2g of the largest, want at most %.0e", v.Difference, Tolerance)
 	}
 	if v.CountedMACs != v.ExecutedMACs {
@@ -50,19 +59,52 @@ func Verify(ctx context.Context, dev kernels.Device, dense, compact model.Model,
 		ExecutedMACs: dev.Tally().Sub(before).MACs,
 		CountedMACs:  CountMACs(compact, lengths).Total(),
 	}
+	v.Difference = furthest(masked, small)
+	return v, nil
+}
+
+// furthest is the largest difference over the largest value of want.
+func furthest(want, got [][]float64) float64 {
 	var worst, largest float64
-	for b := range masked {
-		for i, want := range masked[b] {
-			if d := math.Abs(small[b][i] - want); !(d <= worst) {
-				worst = d
-			}
-			largest = max(largest, math.Abs(want))
+	for b := range want {
+		for i, w := range want[b] {
+			worst = max(worst, math.Abs(got[b][i]-w)) // NaN if one is
+			largest = max(largest, math.Abs(w))
 		}
 	}
-	if worst > 0 || math.IsNaN(worst) {
-		v.Difference = worst / largest
+	if worst == 0 {
+		return 0
 	}
-	return v, nil
+	return worst / largest
+}
+
+// exactRows is about how many tokens are enough for Confirm: a wrong model differs
+// on every one.
+const exactRows = 256
+
+// Confirm settles a Difference above Tolerance. Refitted weights may be large and
+// nearly cancel, so that float32 rounds the two models' logits apart; exact, a
+// device that computes in float64, tells that from a model that is another one.
+func (v *Verification) Confirm(ctx context.Context, exact kernels.Device, dense, compact model.Model, mask Mask, in *model.Input) error {
+	defer func() {
+		for _, m := range []model.Model{dense, compact} {
+			for _, w := range m.Weights() {
+				exact.Forget(w)
+			}
+		}
+	}()
+	few := []*model.Input{in.First(max(1, min(in.Examples(), exactRows*in.Examples()/in.Seq.Rows())))}
+	masked, err := Logits(ctx, exact, dense, mask, few)
+	if err != nil {
+		return err
+	}
+	small, err := Logits(ctx, exact, compact, nil, few)
+	if err != nil {
+		return err
+	}
+	difference := furthest(masked, small)
+	v.Exact = &difference
+	return nil
 }
 
 // Logits runs batches through m and returns the logits of each, row-major. mask

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 )
 
 // Load reads the record in a file.
@@ -35,8 +36,33 @@ func Load(path string) (*Record, error) {
 	if err := json.Unmarshal(data, rec); err != nil {
 		return nil, fmt.Errorf("record: %s: %w", path, explain(err, data))
 	}
+	if err := rec.check(); err != nil {
+		return nil, fmt.Errorf("record: %s: %w: the file is damaged, run the experiment again", path, err)
+	}
 	return rec, nil
 }
+
+// check finds what no reader of a record could make sense of.
+func (r *Record) check() error {
+	known := map[string]bool{}
+	for i, m := range r.Models {
+		known[m.Name] = true
+		if slices.ContainsFunc(m.Metrics, nameless) {
+			return fmt.Errorf("models[%d] has a metric without a name", i)
+		}
+	}
+	for i, run := range r.Runs {
+		switch {
+		case !known[run.Model]:
+			return fmt.Errorf("runs[%d] is of the model %q, which is not in it", i, run.Model)
+		case slices.ContainsFunc(run.Metrics, nameless):
+			return fmt.Errorf("runs[%d] has a metric without a name", i)
+		}
+	}
+	return nil
+}
+
+func nameless(m Metric) bool { return m.Name == "" }
 
 // explain adds the line to an error of decoding.
 func explain(err error, data []byte) error {

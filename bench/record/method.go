@@ -23,17 +23,18 @@ type Estimated struct {
 type Joint struct {
 	Probes   int      `json:"probes"`    // of the search
 	Steps    int      `json:"steps"`     // in which it re-estimated; 1 is once
-	Shrink   *float64 `json:"shrink"`    // share a of the cross terms that was left out, chosen on held-out probes
+	Shrink   *float64 `json:"shrink"`    // share a of the cross terms that was left out, chosen by the true loss
 	InSample *float64 `json:"in_sample"` // loss by the probes that chose the mask
 	HeldOut  *float64 `json:"held_out"`  // loss by probes that did not
 	True     *float64 `json:"true"`      // loss measured by a forward pass
 	Additive *float64 `json:"additive"`  // HeldOut of the mask that the additive search chooses
-	FellBack bool     `json:"fell_back"` // the additive mask was better on held-out probes, and is the run's
+	FellBack bool     `json:"fell_back"` // the additive mask's true loss is less, and it is the run's
 }
 
 // RebuiltSite is a weight that was fitted to what remains. Its errors are the
 // mean squares of the difference from the target on held-out calibration
-// tokens, over the mean square of the target.
+// tokens, which chose the ridge too, over the mean square of the target; nil where
+// the method holds none out.
 type RebuiltSite struct {
 	Layer   int      `json:"layer"`
 	Kind    string   `json:"kind"`     // Heads: the output projection; Neurons: the second linear layer

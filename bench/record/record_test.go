@@ -125,6 +125,8 @@ func TestLoadErrors(t *testing.T) {
 		{"foreign", `{"a": 1}`, "has no version"},
 		{"truncated", "{\"version\": 1,\n\"name\": ", "line 2: unexpected end of JSON input: the file is damaged"},
 		{"mistyped", "{\"version\": 1,\n\"runs\": {}}", "line 2: runs holds a object"},
+		{"nameless", `{"version": 1, "models": [{"name": "a"}], "runs": [{"model": "a", "metrics": [{"n": 3}]}]}`, "runs[0] has a metric without a name: the file is damaged"},
+		{"stray run", `{"version": 1, "models": [{"name": "a"}], "runs": [{"model": "b"}]}`, `runs[0] is of the model "b", which is not in it`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "record.json")

@@ -36,11 +36,12 @@ type Run struct {
 // Verify is the proof that what was written is what was measured.
 type Verify struct {
 	OK           bool     `json:"ok"`
-	Examples     int      `json:"examples"`      // compared
-	LogitGap     *float64 `json:"logit_gap"`     // largest difference of masked and compacted logits over the largest logit
-	Tolerance    float64  `json:"tolerance"`     // that LogitGap may reach
-	CountedMACs  *float64 `json:"counted_macs"`  // by the formula, for the compared examples
-	ExecutedMACs *float64 `json:"executed_macs"` // tallied by the kernels, for the same examples
+	Examples     int      `json:"examples"`            // compared
+	LogitGap     *float64 `json:"logit_gap"`           // largest difference of masked and compacted logits over the largest logit
+	ExactGap     *float64 `json:"exact_gap,omitempty"` // the same in float64, where LogitGap was above Tolerance
+	Tolerance    float64  `json:"tolerance"`           // that LogitGap may reach by itself
+	CountedMACs  *float64 `json:"counted_macs"`        // by the formula, for the compared examples
+	ExecutedMACs *float64 `json:"executed_macs"`       // tallied by the kernels, for the same examples
 }
 
 // The kinds of timing.

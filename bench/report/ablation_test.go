@@ -5,6 +5,7 @@ import (
 	"math"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -147,5 +148,23 @@ func TestManyWays(t *testing.T) {
 	}
 	if want := []string{"m on t: f1 after pruning, rebuild none", "m on t: f1 after pruning, rebuild scale"}; !reflect.DeepEqual(titles, want) {
 		t.Errorf("%q", titles)
+	}
+}
+
+// TestEstimatesOf: a curve is of scores that differ in their probes alone, not of
+// those that the searches of one experiment happen to take.
+func TestEstimatesOf(t *testing.T) {
+	scores := func(variant string, probes int) record.Scores {
+		return record.Scores{Model: "m", Method: "trajectory", Variant: variant, Estimated: &record.Estimated{Probes: probes}}
+	}
+	m := &record.Model{Name: "m"}
+	rec := &record.Record{Scores: []record.Scores{scores("estimate=probes", 64), scores("", 256), scores("loss=kd", 256), scores("", 32)}}
+	if got := estimatesOf(rec, m); got != nil {
+		t.Errorf("a curve of %+v", got)
+	}
+	rec.Scores = append(rec.Scores, scores("probes=128 estimate=probes", 128), scores("estimate=probes probes=8", 8), scores("estimate=probes probes=8", 8))
+	got := estimatesOf(rec, m)
+	if got == nil || !slices.Equal(got.probes, []int{8, 64, 128}) || len(got.byProbes[8]) != 2 {
+		t.Errorf("a curve of %+v", got)
 	}
 }

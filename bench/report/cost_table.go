@@ -58,7 +58,7 @@ func (p point) verdict() string {
 
 // proof is the worst of a point's verifications.
 func proof(p point) (gap, equal string) {
-	var worst *float64
+	var worst, exact *float64
 	equal = "yes"
 	for _, r := range p.runs {
 		v := r.Verify
@@ -66,7 +66,7 @@ func proof(p point) (gap, equal string) {
 			return notAvailable, notAvailable
 		}
 		if worst == nil || *v.LogitGap > *worst {
-			worst = v.LogitGap
+			worst, exact = v.LogitGap, v.ExactGap
 		}
 		switch {
 		case v.CountedMACs == nil || v.ExecutedMACs == nil:
@@ -74,6 +74,9 @@ func proof(p point) (gap, equal string) {
 		case *v.CountedMACs != *v.ExecutedMACs && equal == "yes":
 			equal = fmt.Sprintf("no: %.0f, %.0f", *v.CountedMACs, *v.ExecutedMACs)
 		}
+	}
+	if exact != nil {
+		return fmt.Sprintf("%s (in float64 %s)", show(worst, three), show(exact, three)), equal
 	}
 	return show(worst, three), equal
 }

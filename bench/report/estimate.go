@@ -13,23 +13,56 @@ import (
 	"optin/bench/record"
 )
 
+// estimates are of scores that differ in the number of probes and in their seeds
+// alone.
+type estimates struct {
+	others   string // their method, and the other keys of their variant
+	probes   []int  // ascending
+	byProbes map[int][]*record.Estimated
+}
+
+// estimatesOf are those of the first scores of a model whose numbers of probes make
+// a curve; nil if there are none.
+func estimatesOf(rec *record.Record, m *record.Model) *estimates {
+	var all []*estimates
+	for i := range rec.Scores {
+		s := &rec.Scores[i]
+		e := s.Estimated
+		if e == nil || s.Model != m.Name {
+			continue
+		}
+		others := s.Method
+		for _, x := range settingsOf(s.Variant) {
+			if x.key != "probes" {
+				others += " " + x.key + "=" + x.value
+			}
+		}
+		at := slices.IndexFunc(all, func(of *estimates) bool { return of.others == others })
+		if at < 0 {
+			at = len(all)
+			all = append(all, &estimates{others: others, byProbes: map[int][]*record.Estimated{}})
+		}
+		of := all[at]
+		if of.byProbes[e.Probes] == nil {
+			of.probes = append(of.probes, e.Probes)
+		}
+		of.byProbes[e.Probes] = append(of.byProbes[e.Probes], e)
+	}
+	at := slices.IndexFunc(all, func(of *estimates) bool { return len(of.probes) >= valuesAtLeast })
+	if at < 0 {
+		return nil
+	}
+	slices.Sort(all[at].probes)
+	return all[at]
+}
+
 // estimateFigure draws how near estimated scores come to exact ones against the
 // number of probes. Nil for fewer numbers of probes than make a curve.
 func estimateFigure(rec *record.Record, m *record.Model) *figure {
-	byProbes := map[int][]*record.Estimated{}
-	var probes []int
-	for i := range rec.Scores {
-		if e := rec.Scores[i].Estimated; e != nil && rec.Scores[i].Model == m.Name {
-			if byProbes[e.Probes] == nil {
-				probes = append(probes, e.Probes)
-			}
-			byProbes[e.Probes] = append(byProbes[e.Probes], e)
-		}
-	}
-	if len(probes) < valuesAtLeast {
+	of := estimatesOf(rec, m)
+	if of == nil {
 		return nil
 	}
-	slices.Sort(probes)
 	p := newPlot("Probes", "Agreement with exact scores")
 	f := &figure{
 		title: fmt.Sprintf("%s on %s: estimated against exact scores", m.Name, m.Task),
@@ -46,9 +79,9 @@ func estimateFigure(rec *record.Record, m *record.Model) *figure {
 		{"top half in common", func(e *record.Estimated) *float64 { return e.TopHalf }},
 	} {
 		var line curve
-		for _, n := range probes {
+		for _, n := range of.probes {
 			var values []*float64
-			for _, e := range byProbes[n] {
+			for _, e := range of.byProbes[n] {
 				values = append(values, kind.figure(e))
 			}
 			y, x := mean(values), math.Log10(float64(n))
@@ -78,7 +111,7 @@ func estimateFigure(rec *record.Record, m *record.Model) *figure {
 	p.X.Min, p.X.Max = wider(box.left, box.right, 0.03)
 	p.Y.Min, p.Y.Max = wider(box.bottom, math.Max(box.top, 1), 0.06)
 	var ticks plot.ConstantTicks
-	for _, n := range probes {
+	for _, n := range of.probes {
 		ticks = append(ticks, plot.Tick{Value: math.Log10(float64(n)), Label: strconv.Itoa(n)})
 	}
 	p.X.Tick.Marker = ticks

@@ -61,7 +61,7 @@ func correlation(v float64) string { return strconv.FormatFloat(v, 'f', 4, 64) }
 func jointTable(rec *record.Record, m *record.Model) table {
 	t := table{
 		title: fmt.Sprintf("%s on %s: the joint search", m.Name, m.Task),
-		note: "Losses of removing all units together: in-sample by the probes that chose them, held-out by others, true by a forward pass; additive is " +
+		note: "Losses of removing all units together: in-sample by the probes that chose them, held-out by others, true by a forward pass, which chose the shrink; additive is " +
 			"the held-out loss of the mask that the additive search chooses. Shrink is the share of the cross terms that was left out.",
 		header: []string{"Score", "Taken", "Keep", "Probes", "Steps", "Shrink", "In-sample", "Held-out", "True", "Additive"},
 		words:  2,
@@ -97,7 +97,7 @@ func jointTable(rec *record.Record, m *record.Model) table {
 func rebuildTable(rec *record.Record, m *record.Model) table {
 	t := table{
 		title: fmt.Sprintf("%s on %s: the rebuild", m.Name, m.Task),
-		note: "Error is the mean square of the difference from the target on held-out calibration tokens, over that of the target; mean and worst over " +
+		note: "Error is the mean square of the difference from the target on held-out calibration tokens, which chose the ridge too, over that of the target; mean and worst over " +
 			"the weights that were fitted, before and after. A weight whose error did not fall is left as it was.",
 		header: []string{"Way", "Left as they were", "Keep", "Fitted", "Mean before", "Mean after", "Worst before", "Worst after", "Ridge"},
 		words:  2,

@@ -29,7 +29,7 @@ func (a *album) add(p picture, f *figure) {
 // pictures draws every plot there is data for: for each model quality, its loss,
 // and speed, for each key that was varied over numbers what it does, and for
 // each way of pruning its scores and what remains. Of more ways than can stand
-// side by side, scores, speed and what remains are drawn of the first alone. A
+// side by side, scores and what remains are drawn of the first alone. A
 // model of which nothing was removed has no pictures.
 func pictures(rec *record.Record) ([]picture, error) {
 	var a album
@@ -44,7 +44,7 @@ func pictures(rec *record.Record) ([]picture, error) {
 		if len(all) > sideBySide {
 			first = all[:1]
 		}
-		a.speeds(m, first)
+		a.speeds(m, all)
 		a.scores(rec, m, first)
 		for n, s := range first {
 			a.add(picture{name: fileFor("remains", m.Name, s.label), model: m.Name, short: "what remains by " + s.label, main: n == 0}, remainsFigure(m, s))
@@ -102,10 +102,13 @@ func legible(all []series) []part {
 	return out
 }
 
-// speeds draws how much faster each way is.
+// speeds draws how much faster the ways are that were timed, the first few.
 func (a *album) speeds(m *record.Model, all []series) {
 	timed := 0
 	for _, s := range all {
+		if timed == sideBySide {
+			return
+		}
 		f := speedFigure(m, s)
 		a.add(picture{name: fileFor("speed", m.Name, s.label), model: m.Name, short: "speed after " + s.label, main: timed == 0}, f)
 		if f != nil {

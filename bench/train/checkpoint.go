@@ -2,13 +2,13 @@ package train
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"maps"
 	"math"
@@ -123,8 +123,11 @@ func (t *Trainer) Resume(ctx context.Context, path string, facts map[string]stri
 		return nil, "", err
 	}
 	defer f.Close()
-	if err := verify(f); err != nil {
+	switch err := verify(f); {
+	case errors.Is(err, errDamaged):
 		return nil, "", fmt.Errorf("%s %w", path, err)
+	case err != nil:
+		return nil, "", fmt.Errorf("checkpoint: %w", err) // which names the file
 	}
 	in := bufio.NewReaderSize(f, 1<<20)
 	h, err := readHeader(in)
@@ -140,7 +143,7 @@ func (t *Trainer) Resume(ctx context.Context, path string, facts map[string]stri
 	_, list := t.vectors.stored()
 	for _, v := range list {
 		if err := t.readVector(ctx, in, v); err != nil {
-			return nil, "", fmt.Errorf("%s: %w", path, err)
+			return nil, "", fmt.Errorf("%s %w", path, err)
 		}
 	}
 	t.done = h.Step
@@ -150,7 +153,8 @@ func (t *Trainer) Resume(ctx context.Context, path string, facts map[string]stri
 	return h.Attached, note, nil
 }
 
-// verify checks the sum of a whole file, and goes back to its beginning.
+// verify checks the sum of a whole file, and goes back to its beginning. A file
+// that cannot be read is another matter than a damaged one, which is to be removed.
 func verify(f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -163,16 +167,15 @@ func verify(f *os.File) error {
 	if _, err := io.CopyN(sum, f, info.Size()-sha256.Size); err != nil {
 		return err
 	}
-	if !sumMatches(f, sum) {
+	written, err := io.ReadAll(f)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(written, sum.Sum(nil)) {
 		return errDamaged
 	}
 	_, err = f.Seek(0, io.SeekStart)
 	return err
-}
-
-func sumMatches(r io.Reader, sum hash.Hash) bool {
-	written, err := io.ReadAll(r)
-	return err == nil && string(written) == string(sum.Sum(nil))
 }
 
 func readHeader(in *bufio.Reader) (header, error) {
@@ -206,7 +209,11 @@ func (t *Trainer) readVector(ctx context.Context, in io.Reader, v *kernels.Tenso
 		buf, values := make([]byte, 4*pieceLen), make([]float32, pieceLen)
 		for i := range t.vectors.layout.pieces {
 			to := t.vectors.layout.pieces[i].cut(v)
-			if _, err := io.ReadFull(in, buf[:4*to.Len()]); err != nil {
+			_, err := io.ReadFull(in, buf[:4*to.Len()])
+			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+				return errDamaged
+			}
+			if err != nil {
 				return err
 			}
 			for j := range values[:to.Len()] {

@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"io/fs"
 	"os"
@@ -73,13 +74,18 @@ func TestResumeRefuses(t *testing.T) {
 	}
 	flipped := append([]byte(nil), good...)
 	flipped[len(good)/2] ^= 1
-	for name, damaged := range map[string][]byte{"cut": good[:len(good)-1], "empty": nil, "foreign": []byte(strings.Repeat("x", 100)), "flipped": flipped} {
+	body := append([]byte(nil), good[:len(good)-sha256.Size-100]...) // too short, under a sum of its own
+	sum := sha256.Sum256(body)
+	for name, damaged := range map[string][]byte{"short": append(body, sum[:]...), "cut": good[:len(good)-1], "empty": nil, "foreign": []byte(strings.Repeat("x", 100)), "flipped": flipped} {
 		if err := os.WriteFile(path, damaged, 0o666); err != nil {
 			t.Fatal(err)
 		}
 		if _, _, err := tr.Resume(ctx, path, facts); err == nil || !strings.Contains(err.Error(), path+" is damaged, or no checkpoint of a training: remove it") {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	if _, _, err := tr.Resume(ctx, t.TempDir(), facts); err == nil || !strings.Contains(err.Error(), "is a directory") || strings.Contains(err.Error(), "remove it") {
+		t.Errorf("a folder: %v", err)
 	}
 	if err := os.WriteFile(path, good, 0o666); err != nil {
 		t.Fatal(err)

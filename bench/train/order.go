@@ -22,8 +22,8 @@ type Data interface {
 const sortedBatches = 50
 
 // stepsPerEpoch is the number of batches of at most s.Batch examples that n
-// examples fall into.
-func (s *Settings) stepsPerEpoch(n int) int { return (n + s.Batch - 1) / s.Batch }
+// examples, at least one, fall into.
+func (s *Settings) stepsPerEpoch(n int) int { return 1 + (n-1)/s.Batch }
 
 // batches are the examples of an epoch, shuffled and cut into batches whose
 // sizes differ by one at most. Texts of like length come together, and the

@@ -1,6 +1,8 @@
 package train
 
 import (
+	"fmt"
+
 	"optin/bench/model"
 	"optin/kernels"
 	"optin/kernels/grad"
@@ -132,7 +134,15 @@ func (t *Trainer) ask(ops kernels.Ops, p *micro) error {
 	}
 	mark := ops.Mark()
 	defer ops.Release(mark)
-	logits := model.Forward(t.job.Teacher, model.NewPass(ops, p.in), p.in)
+	in, c := p.in, t.job.Teacher.Config()
+	if c.Text() {
+		if err := model.CheckText(c, in); err != nil {
+			return fmt.Errorf("teacher: %w", err)
+		}
+	} else { // it may cut pictures into other patches
+		in = model.Images(c, in.Pixels)
+	}
+	logits := model.Forward(t.job.Teacher, model.NewPass(ops, in), in)
 	raw := make([]float64, logits.Len())
 	ops.Download(logits, raw)
 	p.teacher = make([]float64, len(raw))

@@ -39,19 +39,23 @@ type Settings struct {
 	Decay             float64 // of weights; biases and LayerNorm have none
 	Beta1, Beta2, Eps float64 // of AdamW
 	Clip              float64 // largest norm of a step's gradient
-	Average           float64 // of the parameters over the steps: what the last one keeps of it
-	Smoothing         float64 // share of every target that goes to all classes alike
-	Distill           float64 // share of the teacher in the loss
-	Temperature       float64 // of distillation
-	Mixup             float64 // parameter of the Beta distribution that pictures are mixed by
-	Crop              int     // pixels that a picture is shifted by, at most
-	Flip              bool    // mirror half of the pictures
-	Tokens            int     // patches of a picture that are seen
-	Full              float64 // share of the steps, the last ones, that see all patches
-	Mask              float64 // share of a text's tokens that are hidden
-	MaskWeight        float64 // of the loss that asks for the hidden tokens
-	Recompute         bool    // blocks run again on the way back instead of keeping what they computed
-	Lanes             int     // parts of a batch that can be worked on at once
+	Average           float64 // what each step leaves of the average of the parameters, which is then the result
+
+	Smoothing   float64 // share of every target that goes to all classes alike
+	Distill     float64 // share of the teacher in the loss
+	Temperature float64 // of distillation
+
+	Mixup  float64 // parameter of the Beta distribution that pictures are mixed by
+	Crop   int     // pixels that a picture is shifted by, at most
+	Flip   bool    // mirror half of the pictures
+	Tokens int     // patches of a picture that are seen
+	Full   float64 // share of the steps, the last ones, that see all patches
+
+	Mask       float64 // share of a text's tokens that are hidden
+	MaskWeight float64 // of the loss that asks for the hidden tokens
+
+	Recompute bool // blocks run again on the way back instead of keeping what they computed
+	Lanes     int  // parts of a batch that can be worked on at once
 }
 
 // DefaultSettings are those of fine-tuning a pretrained model (Devlin et al.,

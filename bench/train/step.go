@@ -20,7 +20,12 @@ func (t *Trainer) Next() (Point, error) {
 	if point.Norm, err = t.collect(used); err != nil {
 		return point, err
 	}
-	if bad := math.IsNaN(loss+point.Norm) || math.IsInf(loss+point.Norm, 0); bad {
+	bad := math.IsNaN(loss+point.Norm) || math.IsInf(loss+point.Norm, 0)
+	if bad && b.step == 1 { // no rate has been at work
+		return point, fmt.Errorf("step 1: the loss is %v and its gradient's norm %v before anything is learned: check the weights of the model and of its teacher, and the values of the training split",
+			loss, point.Norm)
+	}
+	if bad {
 		return point, fmt.Errorf("step %d: the loss is %v and its gradient's norm %v: lower rate, which is %g at this step, or lengthen warmup, or set clip",
 			b.step, loss, point.Norm, point.Rate)
 	}
@@ -106,7 +111,7 @@ func (t *Trainer) collect(used int) (norm float64, err error) {
 	return math.Sqrt(total), err
 }
 
-// update takes the step of AdamW, moves the average and clears the gradients.
+// update takes the optimizer's step, moves the average and clears the gradients.
 func (t *Trainer) update(point Point, used int) error {
 	v := t.vectors
 	clip := 1.0

@@ -65,6 +65,7 @@ func New(ctx context.Context, dev kernels.Device, job Job) (*Trainer, error) {
 	if err := t.check(); err != nil {
 		return nil, err
 	}
+	t.s.Lanes = min(t.s.Lanes, t.s.Batch, job.Data.Len()) // one without an example would cost its gradient's memory
 	t.perEpoch = t.s.stepsPerEpoch(job.Data.Len())
 	t.steps = max(1, int(math.Ceil(t.s.Epochs*float64(t.perEpoch)-1e-9)))
 	if err := t.build(ctx); err != nil {
@@ -83,11 +84,17 @@ func (t *Trainer) check() error {
 	if t.job.Data.Len() == 0 {
 		return errors.New("there are no examples to train on")
 	}
+	if steps := t.s.Epochs * float64(t.s.stepsPerEpoch(t.job.Data.Len())); steps > math.MaxInt32 {
+		return fmt.Errorf("epochs is %v, which makes %.2g steps: want at most %d of them", t.s.Epochs, steps, math.MaxInt32)
+	}
 	if t.s.Mask > 0 && t.job.Vocabulary == nil {
 		return errors.New("mask hides tokens, and the tokenizer has no [MASK]")
 	}
 	if patches := (c.ImageHeight / max(c.Patch, 1)) * (c.ImageWidth / max(c.Patch, 1)); t.s.Tokens > 0 && t.s.Tokens >= patches {
 		return fmt.Errorf("tokens is %d, but a picture has %d patches: set it to less, or to 0 for all", t.s.Tokens, patches)
+	}
+	if size := min(c.ImageHeight, c.ImageWidth); !c.Text() && t.s.Crop >= size {
+		return fmt.Errorf("crop is %d, which moves pictures of %d x %d pixels out of sight: set it to less than %d", t.s.Crop, c.ImageWidth, c.ImageHeight, size)
 	}
 	if t.s.Distill == 0 {
 		return nil
@@ -133,7 +140,7 @@ func (t *Trainer) build(ctx context.Context) error {
 		params = append(params, first.Params().Get(name))
 	}
 	if t.s.MaskWeight > 0 {
-		extra = wordsParams(c, t.start.make)
+		extra = wordsParams(t.start)
 	}
 	all := append(params[:len(params):len(params)], extra...)
 	layout := newLayout(t.s, c.Layers, all)

@@ -19,12 +19,13 @@ const (
 )
 
 // wordsParams are the head's parameters, new.
-func wordsParams(c *model.Config, make func(name string, shape []int) *model.Param) []*model.Param {
+func wordsParams(s *Start) []*model.Param {
 	const at = wordsPrefix + "transform."
+	d := s.Config.Hidden
 	return []*model.Param{
-		make(at+"dense.weight", []int{c.Hidden, c.Hidden}), make(at+"dense.bias", []int{c.Hidden}),
-		make(at+"LayerNorm.weight", []int{c.Hidden}), make(at+"LayerNorm.bias", []int{c.Hidden}),
-		make(wordsPrefix+"bias", []int{c.Vocab}),
+		s.make(at+"dense.weight", []int{d, d}), s.make(at+"dense.bias", []int{d}),
+		s.make(at+"LayerNorm.weight", []int{d}), s.make(at+"LayerNorm.bias", []int{d}),
+		s.make(wordsPrefix+"bias", []int{s.Config.Vocab}),
 	}
 }
 

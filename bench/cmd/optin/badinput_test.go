@@ -179,11 +179,13 @@ func TestBadKeys(t *testing.T) {
 		{"measure.batch=99", []string{"measure.batch is 99, but only 15 examples of the split test are read"}},
 		{"task.max_length=49", []string{"max_length is 49, but the model takes at most 48 tokens"}},
 		{"task.metrics=[bleu]", []string{"bleu"}},
+		{"search.constraint=latency", []string{"search.latency_batch is 32, but the training split has only 24 examples: set it to that or less"}},
 		{"task.regression=true", []string{"regression"}},
 		{"score.token_file=tokens.txt", []string{"score.md_tokens is 0"}},
 	} {
 		fails(t, exitFailed, c.want, "run", path, "--set", c.set)
 	}
+	fails(t, exitFailed, []string{"search.steps is 200, but the model has only 136 heads and neurons"}, "run", path, "--set", "search.method=joint", "--set", "search.steps=200")
 	for file, want := range map[string]string{
 		"name = 3\n":                "y.toml:1: name holds the number 3",
 		"[score]\nseed = \"one\"\n": "y.toml:2: score.seed holds the text \"one\"",

@@ -69,6 +69,7 @@ func newHost(device string, threads int, stderr io.Writer) (*experiment.Host, fu
 	bars := progress.New(stderr, terminal(stderr))
 	h := &experiment.Host{
 		Device: dev, Progress: bars, Log: logger{stderr, bars},
+		Exact:   func() (kernels.Device, error) { return ref.New(dev.Workers()) },
 		Version: version, Revision: revision, Digest: digest, Libraries: map[string]string{"oneDNN": cpu.LibraryVersion()},
 	}
 	if dev.Name() == "cpu" {

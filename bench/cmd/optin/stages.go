@@ -130,6 +130,9 @@ func printPruned(w io.Writer, p *experiment.Pruned, out string) {
 	fmt.Fprintf(w, "verified on %d examples, as read back from %s:\n", r.Verify.Examples, out)
 	fmt.Fprintf(w, "  logits differ from the masked model's by %.1g of the largest; %.0f MACs counted for all of them, %.0f executed\n",
 		*r.Verify.LogitGap, *r.Verify.CountedMACs, *r.Verify.ExecutedMACs)
+	if exact := r.Verify.ExactGap; exact != nil {
+		fmt.Fprintf(w, "  in float64 they differ by %.1g: the rest is float32's rounding\n", *exact)
+	}
 	fmt.Fprintf(w, "what it costs in accuracy: optin eval --model %s ...\n", out)
 }
 

@@ -50,7 +50,7 @@ func TestTrain(t *testing.T) {
 	if svg := get(t, filepath.Join(output, "loss.svg")); !strings.Contains(svg, "tiny: training on text") {
 		t.Error("loss.svg has no title")
 	}
-	evaluated := works(t, "eval", "--model", filepath.Join(output, "model"), "--task", "text", "--data", data, "--device", "ref")
+	evaluated := works(t, "eval", "--model", filepath.Join(output, "model"), "--task", "text", "--data", data, "--device", "ref", "--output", t.TempDir())
 	final := *r.Final[1].Metrics[0].Value
 	if want := fmt.Sprintf("%.2f %%", 100*final); !strings.Contains(evaluated, want) {
 		t.Errorf("the record says %s, eval\n%s", want, evaluated)

@@ -33,6 +33,11 @@ type Source struct {
 // A value that is not finite, or that is not finite any more in the type it is stored in, is an error that names the tensor.
 // The file appears under its name only when it is complete and on disk; on any error what was there before stays untouched.
 func Write(path string, tensors []Source, metadata map[string]string) error {
+	return Replace(path, tensors, metadata, func() error { return nil })
+}
+
+// Replace writes as Write does, and calls ready when the file is complete, before it takes its name.
+func Replace(path string, tensors []Source, metadata map[string]string, ready func() error) error {
 	seen := make(map[string]bool, len(tensors))
 	for _, t := range tensors {
 		if err := t.check(path); err != nil {
@@ -48,7 +53,7 @@ func Write(path string, tensors []Source, metadata map[string]string) error {
 	if err != nil {
 		return err
 	}
-	return disk.Write(path, func(w io.Writer) error {
+	return disk.Replace(path, func(w io.Writer) error {
 		out := bufio.NewWriterSize(w, chunkBytes)
 		out.Write(header) // a failure is kept and returned by Flush
 		for _, t := range sorted {
@@ -57,7 +62,7 @@ func Write(path string, tensors []Source, metadata map[string]string) error {
 			}
 		}
 		return out.Flush()
-	})
+	}, ready)
 }
 
 // check refuses a description that no file can hold.

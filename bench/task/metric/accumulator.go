@@ -55,7 +55,7 @@ func (a *Accumulator) Add(logits []float32, label int) error {
 	best := 0
 	for i, v := range logits {
 		if v != v {
-			return fmt.Errorf("metric: logit %d is not a number", i)
+			return fmt.Errorf("metric: logit %d is not a number: the model's values overflow on these examples; check its weights", i)
 		}
 		if v > logits[best] {
 			best = i

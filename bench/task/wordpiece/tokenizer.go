@@ -190,7 +190,7 @@ func newEncoding(n int) Encoding {
 }
 
 func errRoom(got, special int) error {
-	return fmt.Errorf("max_length is %d, but the special tokens alone take %d", got, special)
+	return fmt.Errorf("max_length is %d, but the special tokens alone take %d: set it to more", got, special)
 }
 
 // keep returns the n ids that truncation leaves.
