@@ -1,7 +1,7 @@
 # Bare `make` prints the targets below, from their ## comments.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run experiments setup build cuda test bench golden lint fmt fuzz sanitize roofline mutate gpu-check clean
+.PHONY: help run experiments setup build cuda test bench golden lint fmt fuzz sanitize roofline mutate clean
 
 REVISION := $(shell git rev-parse -q --verify HEAD 2>/dev/null || echo unknown)
 DIRTY    := $(shell git diff --quiet HEAD -- 2>/dev/null || echo -dirty)
@@ -61,9 +61,6 @@ roofline: ## print the least time of each CUDA kernel on A100 and H100 (needs no
 
 mutate: ## take barriers and guards out of the CUDA kernels, one at a time (hours; SAMPLE=n for some)
 	scripts/mutate $(if $(SAMPLE),--sample $(SAMPLE))
-
-gpu-check: ## check and time everything on this machine's GPU, into one report
-	scripts/gpu-check.sh
 
 clean: ## remove what building and testing leave behind
 	rm -rf bin .venv kernels/cuda/images/*.cubin kernels/cuda/images/*.ptx kernels/cuda/images/*.sha256

@@ -63,15 +63,11 @@ func (p *Probes) Survey(ctx context.Context, dev kernels.Device, m model.Model, 
 // consumerOf is the consumer's weight [hidden, units*width].
 func consumerOf(m model.Model, site model.Site) (*mat.Dense, error) {
 	p := m.Params().Get(site.Consumer)
-	values := make([]float32, elements(p.Shape))
-	if err := p.Read(values); err != nil {
+	values, err := readWide(p)
+	if err != nil {
 		return nil, err
 	}
-	wide := make([]float64, len(values))
-	for i, v := range values {
-		wide[i] = float64(v)
-	}
-	return mat.NewDense(p.Shape[0], p.Shape[1], wide), nil
+	return mat.NewDense(p.Shape[0], p.Shape[1], values), nil
 }
 
 // valueMoments is the mean over all tokens of v v' for the values v that the

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 	"unsafe"
 
 	"optin/kernels"
@@ -138,21 +139,7 @@ type arena struct {
 	grow  func(n int) // told of every change of bytes
 	bytes int         // taken from the system
 	live  []*buffer   // in the order in which they were taken
-	idle  [classes][]*buffer
-}
-
-const classes = 64 * classesPerOctave
-
-// Neighbouring sizes differ by a sixteenth to an eighth.
-const classesPerOctave = 8
-
-// class is the index of the smallest class that holds n bytes, and its size.
-func class(n int) (index, size int) {
-	n = max(n, alignment*classesPerOctave)
-	octave := bits.Len(uint(n-1)) - 1 // 2^octave < n <= 2^(octave+1)
-	step := 1 << octave / classesPerOctave
-	i := (n - 1<<octave + step - 1) / step
-	return octave*classesPerOctave + i, 1<<octave + i*step
+	idle  [kernels.SizeClasses][]*buffer
 }
 
 // take is a tensor in a buffer of the arena, which grows where none is idle.
@@ -161,7 +148,7 @@ func (a *arena) take(t kernels.DType, rows, cols int) *kernels.Tensor {
 	if err != nil {
 		kernels.Fail(err)
 	}
-	index, size := class(n)
+	index, size := kernels.SizeClass(n, alignment)
 	b := a.reuse(index)
 	if b == nil {
 		if b, err = newBuffer(size, a.guard); err != nil {
@@ -177,7 +164,7 @@ func (a *arena) take(t kernels.DType, rows, cols int) *kernels.Tensor {
 
 // reuse is an idle buffer of a class, or of one up to twice as large, or nil.
 func (a *arena) reuse(index int) *buffer {
-	for i := index; i < min(index+classesPerOctave, classes); i++ {
+	for i := index; i < min(index+kernels.ClassesPerOctave, kernels.SizeClasses); i++ {
 		if n := len(a.idle[i]); n > 0 {
 			b := a.idle[i][n-1]
 			a.idle[i] = a.idle[i][:n-1]
@@ -197,27 +184,18 @@ func (a *arena) release(mark int, keep []*kernels.Tensor) {
 		if err := b.check(); err != nil {
 			kernels.Fail(err)
 		}
-		if contains(keep, &b.tensor) {
+		if slices.Contains(keep, &b.tensor) {
 			kept = append(kept, b)
 			continue
 		}
 		if b.guard {
 			b.poison()
 		}
-		index, _ := class(b.size)
+		index, _ := kernels.SizeClass(b.size, alignment)
 		a.idle[index] = append(a.idle[index], b)
 	}
 	clear(a.live[len(kept):])
 	a.live = kept
-}
-
-func contains(list []*kernels.Tensor, t *kernels.Tensor) bool {
-	for _, l := range list {
-		if l == t {
-			return true
-		}
-	}
-	return false
 }
 
 // trim gives idle buffers back to the system.

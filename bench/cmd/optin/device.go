@@ -32,7 +32,7 @@ func openDevice(name string, threads int) (dev kernels.Device, note string, err 
 		}
 		dev, err = ref.New(threads)
 	case "cuda":
-		return nil, "", fmt.Errorf(`device = "cuda": this version has no GPU kernels; use device = "cpu" or "auto"`)
+		return nil, "", fmt.Errorf(`device = "cuda": this version does not compute on GPUs yet; use device = "cpu" or "auto"`)
 	default:
 		return nil, "", usageError{fmt.Errorf("device %q: want auto, cpu, cuda or ref", name)}
 	}
@@ -49,7 +49,7 @@ func unusedGPU() string {
 	for _, d := range found.List {
 		names = append(names, d.Name)
 	}
-	return fmt.Sprintf("%s found, but this version has no GPU kernels: the CPU is used", strings.Join(names, ", "))
+	return fmt.Sprintf("%s found, but this version does not compute on GPUs yet: the CPU is used", strings.Join(names, ", "))
 }
 
 // newHost opens the device and the surroundings of an experiment. What it

@@ -103,7 +103,7 @@ func versionCommand() *cobra.Command {
 				fmt.Fprintf(w, "cuda     no device: %s\n", found.Absent)
 			}
 			for i, d := range found.List {
-				fmt.Fprintf(w, "cuda     %d: %s, driver %s (not used: this version has no GPU kernels)\n", i, d.Name, found.Driver)
+				fmt.Fprintf(w, "cuda     %d: %s, driver %s (not used: this version does not compute on GPUs yet)\n", i, d.Name, found.Driver)
 			}
 			return nil
 		},
