@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -94,18 +95,20 @@ func (p *pace) stop(dev kernels.Device, examples int) {
 }
 
 // Train trains a model as a file says, writes it to the output folder, reads it
-// back and evaluates it. With resume it goes on from the folder's checkpoint, if
-// there is one. When ctx is done it writes a checkpoint and returns *Interrupted.
+// back and evaluates it. With resume it goes on from the folder's checkpoint, and
+// where the same training is finished returns its record. When ctx is done it
+// writes a checkpoint and returns *Interrupted.
 func (h *Host) Train(ctx context.Context, p *Training, resume bool) (*record.Training, error) {
 	t := &training{host: h, plan: p, saved: noCheckpoint}
 	defer t.close()
 	if err := t.open(ctx); err != nil {
 		return nil, err
 	}
-	if err := t.resume(ctx, resume); err != nil {
-		return nil, err
+	finished, err := t.resume(ctx, resume)
+	if err != nil || finished != nil {
+		return finished, err
 	}
-	err := t.run(ctx)
+	err = t.run(ctx)
 	if err == nil {
 		err = t.finish(ctx)
 	}
@@ -134,22 +137,22 @@ func (t *training) close() {
 // path is a file of the output folder.
 func (t *training) path(name string) string { return filepath.Join(t.plan.Output, name) }
 
-// resume goes on from the checkpoint, or makes sure that none is lost.
-func (t *training) resume(ctx context.Context, wanted bool) error {
+// resume goes on from the checkpoint, or makes sure that none is lost. It returns
+// the record of a training that is finished.
+func (t *training) resume(ctx context.Context, wanted bool) (finished *record.Training, err error) {
 	path := t.path(checkpointFile)
 	if !wanted {
 		if _, err := os.Stat(path); err == nil {
-			return fmt.Errorf("%s is the checkpoint of a training that was stopped: add --resume to go on from there, or remove it, or choose another output", path)
+			return nil, fmt.Errorf("%s is the checkpoint of a training that was stopped: add --resume to go on from there, or remove it, or choose another output", path)
 		}
-		return nil
+		return nil, nil
 	}
 	kept, note, err := t.trainer.Resume(ctx, path, t.facts)
 	if errors.Is(err, fs.ErrNotExist) {
-		t.host.logf("%s: there is no checkpoint yet: starting from the beginning", path)
-		return nil
+		return t.finished()
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if note != "" {
 		t.host.logf("%s", note)
@@ -160,11 +163,33 @@ func (t *training) resume(ctx context.Context, wanted bool) error {
 		err = fmt.Errorf("%d of %d are there", len(t.done.History), t.trainer.Done())
 	}
 	if err != nil {
-		return fmt.Errorf("%s holds no steps that can be read (%w): it is of another version of the program; remove it, and start without --resume", path, err)
+		return nil, fmt.Errorf("%s holds no steps that can be read (%w): it is of another version of the program; remove it, and start without --resume", path, err)
 	}
 	t.saved = t.trainer.Done()
 	t.host.logf("%s: going on after step %d of %d", path, t.saved, t.trainer.Steps())
-	return nil
+	return nil, nil
+}
+
+// finished returns the record of this training where it was done before; nil
+// where nothing was done. A model that something else was trained to is not lost.
+func (t *training) finished() (*record.Training, error) {
+	path := t.path(TrainingFile)
+	old, err := record.OpenTraining(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		t.host.logf("%s: there is no checkpoint yet: starting from the beginning", t.path(checkpointFile))
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w; start without --resume to replace it", err)
+	}
+	if !maps.Equal(old.Facts, t.facts) {
+		return nil, fmt.Errorf("%s is of another training, which is finished: choose another output, or start without --resume to replace it", path)
+	}
+	if _, err := os.Stat(filepath.Join(t.path(trainedModel), model.ConfigFile)); err != nil {
+		return nil, fmt.Errorf("%s is of a training that is finished, but its model is gone (%w): start without --resume to train it again", path, err)
+	}
+	t.host.logf("%s: this training is finished", path)
+	return old, nil
 }
 
 // save writes a checkpoint, and the steps so far for people.

@@ -119,5 +119,6 @@ func (t *training) describe() error {
 	if t.teacher != nil {
 		t.facts["teacher"] = t.teacher.Digest
 	}
+	t.record.Facts = t.facts
 	return nil
 }

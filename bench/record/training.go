@@ -3,6 +3,7 @@ package record
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 
 	"optin/bench/disk"
 	"optin/bench/measure"
@@ -16,16 +17,19 @@ type Training struct {
 	Overrides  []string           `json:"overrides"`  // key=value given on the command line
 	Provenance measure.Provenance `json:"provenance"` // program, machine, device, seeds, date, hash of the config
 
-	From     string   `json:"from"`   // Hugging Face directory that it began with
-	Model    string   `json:"model"`  // that it wrote
-	Arch     string   `json:"arch"`   // model_type in config.json
-	Params   int64    `json:"params"` // all weights of the written model
-	Task     string   `json:"task"`
-	Teacher  string   `json:"teacher"` // directory; "" if there was none
-	Notes    []string `json:"notes"`   // what was new at the start, and what to keep in mind
-	Examples int      `json:"examples"`
-	Steps    int      `json:"steps"`
-	Epochs   float64  `json:"epochs"`
+	From    string   `json:"from"`   // Hugging Face directory that it began with
+	Model   string   `json:"model"`  // that it wrote
+	Arch    string   `json:"arch"`   // model_type in config.json
+	Params  int64    `json:"params"` // all weights of the written model
+	Task    string   `json:"task"`
+	Teacher string   `json:"teacher"` // directory; "" if there was none
+	Notes   []string `json:"notes"`   // what was new at the start, and what to keep in mind
+
+	Facts map[string]string `json:"facts"` // what the result depends on: keys and digests
+
+	Examples int     `json:"examples"`
+	Steps    int     `json:"steps"`
+	Epochs   float64 `json:"epochs"`
 
 	Curve       []TrainingPoint      `json:"curve"` // means over equal stretches of steps
 	Evaluations []TrainingEvaluation `json:"evaluations"`
@@ -70,4 +74,18 @@ func SaveTraining(path string, t *Training) error {
 		return fmt.Errorf("record: %s: %w: a figure that is not a number must be left out", path, err)
 	}
 	return disk.WriteFile(path, append(oneLine(data), '\n'))
+}
+
+// OpenTraining reads what SaveTraining wrote. An error wraps fs.ErrNotExist where
+// there is no such file.
+func OpenTraining(path string) (*Training, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("record: %w", err)
+	}
+	var t Training
+	if err := json.Unmarshal(text, &t); err != nil {
+		return nil, fmt.Errorf("record: %s: %w: it is damaged, or no record of a training", path, err)
+	}
+	return &t, nil
 }

@@ -61,7 +61,7 @@ func TestTrain(t *testing.T) {
 func TestTrainInterrupted(t *testing.T) {
 	m, data := textModel(t, "bert-basic"), textData(t)
 	whole, wholeOut := trainingFile(t, m, data, "")
-	works(t, "train", whole)
+	works(t, "train", whole, "--resume") // of nothing yet
 	path, output := trainingFile(t, m, data, "")
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -74,9 +74,16 @@ func TestTrainInterrupted(t *testing.T) {
 	if name := filepath.Join("model", "model.safetensors"); get(t, filepath.Join(output, name)) != get(t, filepath.Join(wholeOut, name)) {
 		t.Error("the model is another one than without the stop")
 	}
-	if r := optinUntil(t, context.Background(), &bytes.Buffer{}, "train", path, "--resume"); r.code != exitOK || !strings.Contains(r.report, "there is no checkpoint yet") {
-		t.Errorf("status %d\n%s", r.code, r.report)
+	trained := get(t, filepath.Join(output, "train.json"))
+	again := optinUntil(t, context.Background(), &bytes.Buffer{}, "train", path, "--resume")
+	if again.code != exitOK || !strings.Contains(again.report, "this training is finished") || get(t, filepath.Join(output, "train.json")) != trained {
+		t.Errorf("status %d\n%s", again.code, again.report)
 	}
+	fails(t, exitFailed, []string{"is of another training, which is finished"}, "train", path, "--resume", "--set", "train.rate=2e-3")
+	if err := os.RemoveAll(filepath.Join(output, "model")); err != nil {
+		t.Fatal(err)
+	}
+	fails(t, exitFailed, []string{"its model is gone"}, "train", path, "--resume")
 }
 
 // TestTrainRefuses checks messages and statuses.
