@@ -58,12 +58,17 @@ func WriteFile(path string, data []byte) error {
 	})
 }
 
-// MakeFolder makes a folder and those above it, unless they are there.
+// MakeFolder makes a folder and those above it, unless they are there, and makes
+// sure that files can be written to it.
 func MakeFolder(path string) error {
 	if err := os.MkdirAll(path, 0o777); err != nil {
 		return explain(path, err)
 	}
-	return nil
+	f, err := createBeside(filepath.Join(path, "writable"))
+	if err != nil {
+		return explain(path, err)
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 // writer remembers an error of the disk.

@@ -53,6 +53,7 @@ func TestReadOnlyFolder(t *testing.T) {
 	defer syscall.Unmount(results, syscall.MNT_DETACH)
 	path, _ := experimentFile(t, textModel(t, "bert-basic"), textData(t), small)
 	fails(t, exitFailed, []string{"results folder (key output)", "cannot write " + results, "make the folder writable, or choose another one"}, "run", path, "--output", results)
+	fails(t, exitFailed, []string{"folder of stages (key stages)", "cannot write " + results}, "run", path, "--set", "stages="+results)
 }
 
 // TestFullOutput prints to a pipe without room.
