@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash"
 	"math"
+	"slices"
 
 	"optin/bench/model"
 	"optin/bench/task"
@@ -72,6 +73,34 @@ func (l *lesson) one(i int) (task.Encoded, error) {
 		return task.Encoded{}, err
 	}
 	return l.encoder.Encode(ex)
+}
+
+// compared is the number of examples on which two encoders must agree.
+const compared = 64
+
+// check makes sure that another model's encoder, such as a teacher's, gives the
+// same inputs.
+func (l *lesson) check(other *task.Encoder) error {
+	n := min(compared, l.Len())
+	for k := range n {
+		i := k * l.Len() / n
+		ours, err := l.Example(i)
+		if err != nil {
+			return err
+		}
+		ex, err := l.data.Example(i)
+		if err != nil {
+			return err
+		}
+		theirs, err := other.Encode(ex)
+		if err != nil {
+			return err
+		}
+		if !slices.Equal(ours.IDs, theirs.IDs) || !slices.Equal(ours.TypeIDs, theirs.TypeIDs) || !slices.Equal(ours.Pixels, theirs.Pixels) {
+			return fmt.Errorf("its tokenizer or preprocessor turns training example %d into other inputs than the model's: give a teacher that takes the same inputs", i)
+		}
+	}
+	return nil
 }
 
 func (l *lesson) Len() int { return l.data.Len() }

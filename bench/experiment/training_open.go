@@ -57,8 +57,11 @@ func (t *training) openTeacher() (err error) {
 	if t.plan.Distill.Model == "" {
 		return nil
 	}
-	if t.teacher, err = OpenSubject(t.plan.Distill.Model, t.plan.Task.Config()); err != nil {
-		return fmt.Errorf("teacher (key distill.model): %w", err)
+	if t.teacher, err = OpenSubject(t.plan.Distill.Model, t.plan.Task.Config()); err == nil {
+		err = t.lesson.check(t.teacher.Encoder)
+	}
+	if err != nil {
+		return fmt.Errorf("teacher (key distill.model): %s: %w", t.plan.Distill.Model, err)
 	}
 	return nil
 }

@@ -258,6 +258,27 @@ func TestTrainErrors(t *testing.T) {
 	}
 }
 
+// TestTrainForeignTeacher distils from models of the same shape that read the
+// same example as other inputs.
+func TestTrainForeignTeacher(t *testing.T) {
+	h := &Host{Device: device(t, 1), Digest: "test"}
+	texts, textTask := texts3(t)
+	images, imageTask := pictures5(t)
+	swapped := tinyModel(t, "bert-basic")
+	put(t, filepath.Join(swapped, "vocab.txt"), strings.NewReplacer("w1\n", "w2\n", "w2\n", "w1\n").Replace(vocabulary(64)))
+	brighter := tinyModel(t, "deit-basic")
+	put(t, filepath.Join(brighter, "preprocessor_config.json"), `{"size": 16, "do_normalize": true, "image_mean": [0.4, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}`)
+	for teacher, c := range map[string]struct {
+		dir string
+		cfg task.Config
+	}{swapped: {texts, textTask}, brighter: {images, imageTask}} {
+		p := parseTraining(t, c.dir, c.cfg, t.TempDir(), "distill.model="+teacher)
+		if _, err := h.Train(context.Background(), p, false); err == nil || !strings.Contains(err.Error(), teacher+": its tokenizer or preprocessor turns training example") {
+			t.Errorf("%s: %v", c.cfg.Name, err)
+		}
+	}
+}
+
 // TestTrainingErrors checks what is said of files that make no sense.
 func TestTrainingErrors(t *testing.T) {
 	const task = "[task]\nname = \"wordnet\"\n"
