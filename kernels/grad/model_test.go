@@ -1,8 +1,10 @@
 package grad_test
 
 import (
+	"maps"
 	"math"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"optin/bench/model"
@@ -176,13 +178,14 @@ func TestModelGradientsAreSlopes(t *testing.T) {
 		for s, mask := range masks {
 			m.slopeAgrees("mask of "+m.Sites()[s].String(), got.masks[s], mask, all)
 		}
-		for name, x := range m.live {
+		// In order: each draws its direction, and the same ones in every run.
+		for _, name := range slices.Sorted(maps.Keys(m.live)) {
 			g := got.weights[name]
 			if g == nil {
 				m.t.Errorf("no gradient of %s was asked for", name)
 				continue
 			}
-			m.slopeAgrees(name, g, x, all)
+			m.slopeAgrees(name, g, m.live[name], all)
 		}
 	})
 }
