@@ -17,7 +17,7 @@ package cuda
 // } optin_blas;
 //
 // static const char *optin_blas_load(optin_blas *b) {
-//   static const char *const names[] = {"libcublas.so.12", "libcublas.so.11"};
+//   static const char *const names[] = {"libcublas.so.12", "libcublas.so.13", "libcublas.so.11"};
 //   for (size_t i = 0; i < sizeof names / sizeof *names && !b->library; i++) {
 //     b->library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
 //   }
@@ -86,7 +86,7 @@ func newBLAS(stream cu.Stream) (*blas, error) {
 	b := &blas{}
 	if missing := C.optin_blas_load(&b.c); missing != nil {
 		C.optin_blas_close(&b.c)
-		return nil, fmt.Errorf("cuda: no %s: install cuBLAS of CUDA 12 or 11, or add its folder to LD_LIBRARY_PATH", C.GoString(missing))
+		return nil, fmt.Errorf("cuda: no %s: install cuBLAS of CUDA 11, 12 or 13, or add its folder to LD_LIBRARY_PATH", C.GoString(missing))
 	}
 	if err := blasError("cublasCreate", C.optin_blas_create(&b.c)); err != nil {
 		C.optin_blas_close(&b.c)

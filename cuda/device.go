@@ -44,18 +44,9 @@ func New(options Options) (kernels.Device, error) {
 }
 
 func (d *device) open(options Options) error {
-	indices := options.Devices
-	if indices == nil {
-		n, err := cu.NumDevices()
-		if err != nil {
-			return failure("cuDeviceGetCount", err)
-		}
-		for i := range n {
-			indices = append(indices, i)
-		}
-	}
-	if len(indices) == 0 {
-		return errors.New("cuda: no device to open; use device = \"cpu\"")
+	indices, err := options.indices()
+	if err != nil {
+		return err
 	}
 	images := options.Images
 	if images == nil {
@@ -65,7 +56,6 @@ func (d *device) open(options Options) error {
 	for _, index := range indices {
 		g := byIndex[index]
 		if g == nil {
-			var err error
 			if g, err = openGPU(index, images); err != nil {
 				return err
 			}
@@ -74,9 +64,37 @@ func (d *device) open(options Options) error {
 		}
 		d.seats = append(d.seats, g)
 	}
-	var err error
 	d.pool, err = kernels.NewPool(len(indices), d.newOps)
 	return err
+}
+
+// indices are the devices of the workers, in their order.
+func (o Options) indices() ([]int, error) {
+	count, err := start()
+	if err != nil {
+		return nil, err
+	}
+	devices := o.Devices
+	if devices == nil {
+		for i := range count {
+			devices = append(devices, i)
+		}
+	}
+	workers := o.Workers
+	if workers == 0 {
+		workers = len(devices)
+	}
+	if len(devices) == 0 {
+		return nil, errNoDevice
+	}
+	if workers < 0 || workers > kernels.MaxWorkers {
+		return nil, fmt.Errorf("cuda: threads = %d: must be 1 to %d, or 0 for one on each device", o.Workers, kernels.MaxWorkers)
+	}
+	var list []int
+	for i := range workers {
+		list = append(list, devices[i%len(devices)])
+	}
+	return list, nil
 }
 
 func (d *device) Name() string { return "cuda" }
@@ -93,9 +111,8 @@ func (d *device) Describe() string {
 		}
 		text += name
 	}
-	v := cu.Version()
-	return fmt.Sprintf("%s, CUDA driver %d.%d, cuBLAS %s, workers %d",
-		text, v/1000, v%1000/10, d.workers[0].blas.version(), d.Workers())
+	return fmt.Sprintf("%s, CUDA driver %s, cuBLAS %s, workers %d",
+		text, versionText(cu.Version()), d.workers[0].blas.version(), d.Workers())
 }
 
 func (d *device) Workers() int { return d.pool.Workers() }

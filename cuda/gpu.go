@@ -53,7 +53,8 @@ func (g *gpu) load(images fs.FS) error {
 	for _, image := range list {
 		module, err := cu.LoadData(string(image.Code))
 		if err != nil {
-			return fmt.Errorf("cuda: cuModuleLoadData of %s: %w", image.Name, err)
+			return fmt.Errorf("cuda: device %d: cuModuleLoadData of %s: %w: if the driver, for CUDA %s, is older than what \"make cuda\" compiled with, update it",
+				g.index, image.Name, err, versionText(cu.Version()))
 		}
 		g.modules = append(g.modules, module)
 	}

@@ -20,9 +20,9 @@ type Context struct {
 
 // Open opens device index, in CUDA's own order, which CUDA_VISIBLE_DEVICES can change.
 func Open(index int) (*Context, error) {
-	count, err := cu.NumDevices()
+	count, err := start()
 	if err != nil {
-		return nil, fmt.Errorf("cuda: count devices: %w", err)
+		return nil, err
 	}
 	if index < 0 || index >= count {
 		return nil, fmt.Errorf("cuda: no device %d: CUDA sees %d, counted from 0", index, count)

@@ -7,6 +7,9 @@ import "optin/kernels"
 // New returns [ErrNotBuilt].
 func New(Options) (kernels.Device, error) { return nil, ErrNotBuilt }
 
+// Available returns [ErrNotBuilt].
+func Available() error { return ErrNotBuilt }
+
 // Built says whether this build can open a device.
 const Built = false
 

@@ -73,14 +73,14 @@ type worker struct {
 	done chan struct{}
 }
 
-// maxWorkers is far more than any machine has use for, and few enough to start.
-const maxWorkers = 1024
+// MaxWorkers is far more than any machine has use for, and few enough to start.
+const MaxWorkers = 1024
 
 // NewPool starts n workers and a wide one. open is called on each worker's own
 // thread with the number of threads that its ops may use.
 func NewPool(n int, open func(threads int) (Ops, error)) (*Pool, error) {
-	if n < 1 || n > maxWorkers {
-		return nil, fmt.Errorf("threads = %d: must be 1 to %d", n, maxWorkers)
+	if n < 1 || n > MaxWorkers {
+		return nil, fmt.Errorf("threads = %d: must be 1 to %d", n, MaxWorkers)
 	}
 	p := &Pool{}
 	var err error

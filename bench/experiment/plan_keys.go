@@ -18,8 +18,8 @@ func headKeys(name *string, seed *uint64, device *string, threads *int, output *
 		option(seed, "", "seed", 1, anySeed()).
 			about("seed of every random choice that has no seed of its own"),
 		option(device, "", "device", "auto", oneOf("auto", "cpu", "cuda", "ref")).
-			about("where the arithmetic is done; auto takes a GPU if the program can use one; ref is slow and checks the others"),
-		option(threads, "", "threads", 0, atLeast(0, 2)).absent("0, one for every core").
+			about("where the arithmetic is done; auto takes a GPU if there is one and optin-cuda is built (make cuda), else the CPU; ref is slow and checks the others"),
+		option(threads, "", "threads", 0, atLeast(0, 2)).absent("0, one for every core, or for every GPU").
 			about("workers"),
 		option(output, "", "output", "", anyText("results/mine")).absent("results/NAME").
 			about("folder of the results"),

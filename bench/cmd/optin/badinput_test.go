@@ -173,7 +173,6 @@ func TestBadKeys(t *testing.T) {
 		{"search.keep=1.01", []string{"search.keep is 1.01, want a number above 0 and at most 1"}},
 		{"search.keep=0.0001", []string{"search.keep = 0.0001 of the MACs cannot be met", "the smallest is 0."}},
 		{"search.keep=[0.5, 0.0001]", []string{"run 2 of 2", "keep 0.0001", "the smallest is 0."}},
-		{"device=cuda", []string{`device = "cuda"`, `use device = "cpu" or "auto"`}},
 		{"threads=-1", []string{"threads is -1, want 0 or more"}},
 		{"measure.methods=[fischer]", []string{`measure.methods is ["fischer"], want a list of "trajectory"`}},
 		{"measure.batch=99", []string{"measure.batch is 99, but only 15 examples of the split test are read"}},

@@ -2,14 +2,13 @@ package main
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"optin/bench/experiment"
 	"optin/bench/progress"
-	"optin/cuda"
 	"optin/kernels"
 	"optin/kernels/cpu"
 	"optin/kernels/ref"
@@ -17,39 +16,27 @@ import (
 	"golang.org/x/term"
 )
 
-// openDevice opens the device of that name. note, if not empty, is what its
-// user should know.
-func openDevice(name string, threads int) (dev kernels.Device, note string, err error) {
+// openDevice opens the device of that name, and tells stderr what its user
+// should know. The error may be a handOver.
+func openDevice(name string, threads int, stderr io.Writer) (kernels.Device, error) {
 	switch name {
 	case "auto":
-		note = unusedGPU()
-		fallthrough
+		return openAuto(threads, stderr)
 	case "cpu":
-		dev, err = cpu.New(cpu.Options{Threads: threads})
+		return cpu.New(cpu.Options{Threads: threads})
 	case "ref":
 		if threads == 0 {
 			threads = 1
 		}
-		dev, err = ref.New(threads)
+		return ref.New(threads)
 	case "cuda":
-		return nil, "", fmt.Errorf(`device = "cuda": this version does not compute on GPUs yet; use device = "cpu" or "auto"`)
-	default:
-		return nil, "", usageError{fmt.Errorf("device %q: want auto, cpu, cuda or ref", name)}
+		dev, err := openGPU(threads)
+		if err != nil && !errors.As(err, &handOver{}) {
+			err = fmt.Errorf(`device = "cuda": %w, or use device = "cpu"`, err)
+		}
+		return dev, err
 	}
-	return dev, note, err
-}
-
-// unusedGPU says that there is a GPU and that it is not used.
-func unusedGPU() string {
-	found, err := cuda.Discover()
-	if err != nil || len(found.List) == 0 {
-		return ""
-	}
-	var names []string
-	for _, d := range found.List {
-		names = append(names, d.Name)
-	}
-	return fmt.Sprintf("%s found, but this version does not compute on GPUs yet: the CPU is used", strings.Join(names, ", "))
+	return nil, usageError{fmt.Errorf("device %q: want auto, cpu, cuda or ref", name)}
 }
 
 // newHost opens the device and the surroundings of an experiment. What it
@@ -59,12 +46,9 @@ func newHost(device string, threads int, stderr io.Writer) (*experiment.Host, fu
 	if err != nil {
 		return nil, nil, err
 	}
-	dev, note, err := openDevice(device, threads)
+	dev, err := openDevice(device, threads, stderr)
 	if err != nil {
 		return nil, nil, err
-	}
-	if note != "" {
-		fmt.Fprintln(stderr, "optin:", note)
 	}
 	bars := progress.New(stderr, terminal(stderr))
 	h := &experiment.Host{

@@ -103,7 +103,15 @@ func versionCommand() *cobra.Command {
 				fmt.Fprintf(w, "cuda     no device: %s\n", found.Absent)
 			}
 			for i, d := range found.List {
-				fmt.Fprintf(w, "cuda     %d: %s, driver %s (not used: this version does not compute on GPUs yet)\n", i, d.Name, found.Driver)
+				fmt.Fprintf(w, "cuda     %d: %v, driver %s for CUDA %s\n", i, d, found.Driver, found.CUDA)
+			}
+			if cuda.Built {
+				err = cuda.Available()
+			} else if _, err = beside(); err == nil {
+				fmt.Fprintf(w, "cuda     computed on by %s beside this program\n", gpuProgram)
+			}
+			if err != nil {
+				fmt.Fprintf(w, "cuda     not computed on: %v\n", err)
 			}
 			return nil
 		},
@@ -126,7 +134,7 @@ func selftestCommand() *cobra.Command {
 		Short: "check every kernel against the float64 reference on this machine",
 		Args:  args(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			dev, _, err := openDevice(device, threads)
+			dev, err := openDevice(device, threads, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -139,8 +147,8 @@ func selftestCommand() *cobra.Command {
 			return printChecks(cmd.OutOrStdout(), results)
 		},
 	}
-	cmd.Flags().StringVar(&device, "device", "cpu", "cpu or ref")
-	cmd.Flags().IntVar(&threads, "threads", 0, "workers; 0: one for every core")
+	cmd.Flags().StringVar(&device, "device", "cpu", "auto, cpu, cuda or ref")
+	cmd.Flags().IntVar(&threads, "threads", 0, "workers; 0: one for every core or GPU")
 	cmd.Flags().BoolVar(&quick, "quick", false, "leave out the large shapes")
 	return cmd
 }

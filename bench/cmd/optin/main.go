@@ -41,7 +41,14 @@ func run(ctx context.Context, stdout, stderr io.Writer, args []string) int {
 	out := &checkedWriter{w: stdout}
 	root := command(out, stderr)
 	root.SetArgs(args)
+	if note := handedOver(); note != "" {
+		fmt.Fprintln(stderr, "optin:", note)
+	}
 	err := root.ExecuteContext(ctx)
+	var other handOver
+	if errors.As(err, &other) {
+		err = other.execute(args)
+	}
 	if err == nil {
 		err = out.err
 	}

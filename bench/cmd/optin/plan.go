@@ -22,8 +22,8 @@ type planFlags struct {
 func (f *planFlags) add(cmd *cobra.Command, single bool) {
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.set, "set", nil, "set a key of the experiment, as `key=value`; see optin keys")
-	flags.StringVar(&f.device, "device", "", "auto, cpu or ref (key device)")
-	flags.IntVar(&f.threads, "threads", 0, "workers; 0: one for every core (key threads)")
+	flags.StringVar(&f.device, "device", "", "auto, cpu, cuda or ref (key device)")
+	flags.IntVar(&f.threads, "threads", 0, "workers; 0: one for every core or GPU (key threads)")
 	flags.StringVar(&f.output, "output", "", "`folder` of the results (key output)")
 	if single {
 		flags.StringVar(&f.model, "model", "", "Hugging Face model `folder` (key model.path)")

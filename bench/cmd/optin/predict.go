@@ -47,8 +47,8 @@ a text file with the path of a picture on each line.`,
 	flags.StringVar(&f.textColumn, "text-column", "text", "column of the texts in --input")
 	flags.StringVar(&f.pairColumn, "text-pair-column", "", "column of the second texts in --input")
 	flags.IntVar(&f.maxLength, "max-length", 0, "tokens after which a text is cut (default 128, or what the model takes)")
-	flags.StringVar(&f.device, "device", "auto", "auto, cpu or ref")
-	flags.IntVar(&f.threads, "threads", 0, "workers; 0: one for every core")
+	flags.StringVar(&f.device, "device", "auto", "auto, cpu, cuda or ref")
+	flags.IntVar(&f.threads, "threads", 0, "workers; 0: one for every core or GPU")
 	return cmd
 }
 
@@ -91,7 +91,7 @@ func (f *predictFlags) predict(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	dev, _, err := openDevice(f.device, f.threads)
+	dev, err := openDevice(f.device, f.threads, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@
 //
 //   CUEMU_DEVICES=n   how many devices there are (1)
 //   CUEMU_MEMORY=n    bytes of each device (4 GiB)
+//   CUEMU_VERSION=n   the CUDA that the driver can run (12040, which is 12.4)
 #include <cstdio>
 #include <vector>
 
@@ -32,8 +33,8 @@ std::mutex functions_lock;
 std::map<std::string, Function> functions;
 
 bool valid(dim3 grid, dim3 dim, size_t shared, const Function &f) {
-  const bool blocks = grid.x && grid.x <= 0x7fffffffu && grid.y && grid.y <= 65535 && grid.z &&
-                      grid.z <= 65535;
+  const bool blocks =
+      grid.x && grid.x <= 0x7fffffffu && grid.y && grid.y <= 65535 && grid.z && grid.z <= 65535;
   const bool threads = dim.x && dim.y && dim.z && dim.z <= 64 && dim.x <= 1024 && dim.y <= 1024 &&
                        (unsigned long)dim.x * dim.y * dim.z <= 1024;
   return blocks && threads && shared <= f.most_shared;
@@ -50,8 +51,16 @@ Context *current() { return bound; }
 
 extern "C" {
 
-CUresult cuInit(unsigned flags) { return flags ? INVALID_VALUE : SUCCESS; }
-CUresult cuDriverGetVersion(int *dst) { return *dst = 12040, SUCCESS; }
+CUresult cuInit(unsigned flags) {
+  if (flags) return INVALID_VALUE;
+  return devices() > 0 ? SUCCESS : NO_DEVICE;
+}
+
+CUresult cuDriverGetVersion(int *dst) {
+  const char *e = getenv("CUEMU_VERSION");
+  return *dst = e ? atoi(e) : 12040, SUCCESS;
+}
+
 CUresult cuDeviceGetCount(int *dst) { return *dst = devices(), SUCCESS; }
 
 CUresult cuDeviceGet(int *dst, int ordinal) {

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"optin/cuda"
+	"optin/kernels"
+	"optin/kernels/cpu"
+)
+
+// gpuProgram is this program built with CUDA, which lies beside it.
+const gpuProgram = "optin-cuda"
+
+// handedBy is the variable in which a program tells the one that goes on for it
+// its revision.
+const handedBy = "OPTIN_HANDED_BY"
+
+// handOver is the error of work that another program is to do, with the same
+// arguments.
+type handOver struct{ program string }
+
+func (h handOver) Error() string { return "to be done by " + h.program }
+
+// execute makes this process that program. It returns where that fails.
+func (h handOver) execute(args []string) error {
+	err := syscall.Exec(h.program, append([]string{h.program}, args...), append(os.Environ(), handedBy+"="+revision))
+	return fmt.Errorf("cannot run %s: %w", h.program, err)
+}
+
+// handedOver warns where the program that this one goes on for is of another revision.
+func handedOver() string {
+	from, ok := os.LookupEnv(handedBy)
+	if !ok || from == revision {
+		return ""
+	}
+	return fmt.Sprintf(`%s is of revision %s and optin of %s: build both again with "make build cuda"`, gpuProgram, orUnknown(revision), orUnknown(from))
+}
+
+// openGPU opens the GPUs of this machine, in this program if it was built with
+// CUDA. If not, the error is a handOver to the one beside it that was.
+func openGPU(threads int) (kernels.Device, error) {
+	if cuda.Built {
+		return cuda.New(cuda.Options{Workers: threads})
+	}
+	path, err := beside()
+	if err != nil {
+		return nil, err
+	}
+	return nil, handOver{path}
+}
+
+// beside is the path of gpuProgram.
+func beside() (string, error) {
+	own, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(filepath.Dir(own), gpuProgram)
+	found, err := os.Stat(path)
+	if err != nil || found.IsDir() {
+		return "", fmt.Errorf(`this program was built without CUDA, and there is no %s: build it with "make cuda"`, path)
+	}
+	if self, err := os.Stat(own); err == nil && os.SameFile(self, found) {
+		return "", fmt.Errorf(`%s was built without CUDA: build it with "make cuda"`, path)
+	}
+	return path, nil
+}
+
+// openAuto opens a GPU where there is one, and the CPU otherwise: why a GPU
+// cannot be used, it tells stderr.
+func openAuto(threads int, stderr io.Writer) (kernels.Device, error) {
+	found, err := hasGPU()
+	if found {
+		var dev kernels.Device
+		if dev, err = openGPU(threads); err == nil || errors.As(err, &handOver{}) {
+			return dev, err
+		}
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "optin: the CPU is used, and no GPU: %v\n", err)
+	}
+	return cpu.New(cpu.Options{Threads: threads})
+}
+
+// hasGPU says whether this machine has a GPU. A program built with CUDA asks
+// CUDA, and takes it for an error that there is none; any other is content
+// without, and asks the management library.
+func hasGPU() (bool, error) {
+	if cuda.Built {
+		err := cuda.Available()
+		return err == nil, err
+	}
+	found, err := cuda.Discover()
+	return len(found.List) > 0, err
+}

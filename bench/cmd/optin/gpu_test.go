@@ -1,0 +1,49 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"optin/cuda"
+)
+
+// TestNotBuilt asks the program without CUDA for a GPU, where there is no other.
+func TestNotBuilt(t *testing.T) {
+	if cuda.Built {
+		t.Skip("this build has CUDA")
+	}
+	path, _ := experimentFile(t, textModel(t, "bert-basic"), textData(t), small)
+	fails(t, exitFailed, []string{`device = "cuda"`, "built without CUDA", "there is no /", `build it with "make cuda"`, `use device = "cpu"`},
+		"run", path, "--set", "device=cuda")
+}
+
+// TestHandedOver is this program where another revision of it went over to it.
+func TestHandedOver(t *testing.T) {
+	t.Setenv(handedBy, revision)
+	if r := optin(t, "keys"); r.code != 0 || r.report != "" {
+		t.Errorf("from the same revision: status %d: %s", r.code, r.report)
+	}
+	t.Setenv(handedBy, "abcdef")
+	if r := optin(t, "keys"); r.code != 0 || strings.Count(r.report, "\n") != 1 || !strings.Contains(r.report, "optin-cuda is of revision unknown and optin of abcdef") {
+		t.Errorf("from another revision: status %d: %s", r.code, r.report)
+	}
+}
+
+// TestOwnSibling puts the program itself where its build with CUDA should be: it must not
+// call itself for ever.
+func TestOwnSibling(t *testing.T) {
+	own, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(filepath.Dir(own), gpuProgram)
+	if err := os.Link(own, path); err != nil {
+		t.Skip(err)
+	}
+	defer os.Remove(path)
+	if _, err := beside(); err == nil || !strings.Contains(err.Error(), path+` was built without CUDA: build it with "make cuda"`) {
+		t.Errorf("error %v", err)
+	}
+}
