@@ -45,7 +45,7 @@ func (f *fakeLibrary) LookupSymbol(string) error {
 	return nil
 }
 
-// fakeDevice is a device whose every reading adds 1 to its clock and 5 J to its energy.
+// fakeDevice is a device whose every reading adds 1 to its clock.
 type fakeDevice struct {
 	nvml.Device
 	uuid        string
@@ -54,6 +54,7 @@ type fakeDevice struct {
 	mu          sync.Mutex
 	reads       int
 	throttledAt map[int]uint64 // by number of reading, from 1
+	millijoules func() uint64  // its energy counter; called with mu held
 }
 
 func (d *fakeDevice) optional() nvml.Return {
@@ -74,7 +75,7 @@ func (d *fakeDevice) GetPciInfo() (nvml.PciInfo, nvml.Return) {
 }
 func (d *fakeDevice) GetCudaComputeCapability() (int, int, nvml.Return) { return 9, 0, nvml.SUCCESS }
 func (d *fakeDevice) GetMemoryInfo() (nvml.Memory, nvml.Return) {
-	return nvml.Memory{Total: 80 << 30, Free: 79 << 30}, nvml.SUCCESS
+	return nvml.Memory{Total: 80 << 30, Free: 79 << 30, Used: 1 << 30}, nvml.SUCCESS
 }
 func (d *fakeDevice) GetMaxClockInfo(c nvml.ClockType) (uint32, nvml.Return) {
 	if c == nvml.CLOCK_MEM {
@@ -106,7 +107,10 @@ func (d *fakeDevice) GetUtilizationRates() (nvml.Utilization, nvml.Return) {
 func (d *fakeDevice) GetTotalEnergyConsumption() (uint64, nvml.Return) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return 9_000_000 + 5000*uint64(d.reads), d.optional()
+	if d.bare {
+		return 0, nvml.ERROR_NOT_SUPPORTED
+	}
+	return d.millijoules(), nvml.SUCCESS
 }
 func (d *fakeDevice) GetCurrentClocksEventReasons() (uint64, nvml.Return) {
 	d.mu.Lock()

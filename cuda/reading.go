@@ -2,79 +2,69 @@ package cuda
 
 import (
 	"errors"
-	"time"
 
 	"github.com/NVIDIA/go-nvml/pkg/nvml"
 )
 
-// reading is the state of a device at one moment. has says what it reported.
+// reading is the state of a device at one moment, by quantity; what the device does not
+// report is not in it. reasons are bits of nvml.ClocksEventReason….
 type reading struct {
-	at            time.Time
-	clockMHz      float64
-	memoryMHz     float64
-	powerWatts    float64
-	celsius       float64
-	busyPercent   float64
-	memoryPercent float64
-	energyJoules  float64 // since the driver was loaded
-	reasons       uint64  // bits of nvml.ClocksEventReason…
-	has           quantity
+	values       map[quantity]float64
+	reasons      uint64
+	reasonsKnown bool
 }
 
-// quantity is a set of things a device can report.
-type quantity uint
+// quantity is something that a device can report.
+type quantity uint8
 
 const (
-	hasClock quantity = 1 << iota
-	hasMemoryClock
-	hasPower
-	hasTemperature
-	hasUse
-	hasEnergy
-	hasReasons
+	clockMHz quantity = iota
+	memoryMHz
+	powerWatts
+	celsius
+	busyPercent
+	memoryBusyPercent
+	memoryBytes
 )
 
-// read asks device for everything; what it does not support is left out of has.
-// Throttle reasons are asked for only if the driver has the call (since version 535):
-// a missing one would end the program.
-func read(device nvml.Device, now time.Time, reasonsToo bool) (reading, error) {
-	r := reading{at: now}
+// read asks device for everything. Throttle reasons are asked for only if the driver has the
+// call (since version 535): a missing one would end the program.
+func read(device nvml.Device, reasonsToo bool) (reading, error) {
+	r := reading{values: make(map[quantity]float64)}
 	var errs []error
-	// keep notes an answer: usable, not offered, or an error.
-	keep := func(what string, status nvml.Return, is quantity) {
+	// answered says whether there is an answer, and notes a fault.
+	answered := func(what string, status nvml.Return) bool {
 		switch status {
 		case nvml.SUCCESS:
-			r.has |= is
+			return true
 		case nvml.ERROR_NOT_SUPPORTED, nvml.ERROR_NO_PERMISSION:
 		default:
 			errs = append(errs, check(what, status))
 		}
+		return false
 	}
-
-	clock, status := device.GetClockInfo(nvml.CLOCK_SM)
-	keep("clock", status, hasClock)
-	r.clockMHz = float64(clock)
-	clock, status = device.GetClockInfo(nvml.CLOCK_MEM)
-	keep("memory clock", status, hasMemoryClock)
-	r.memoryMHz = float64(clock)
-	milliwatts, status := device.GetPowerUsage()
-	keep("power", status, hasPower)
-	r.powerWatts = float64(milliwatts) / 1000
-	celsius, status := device.GetTemperature(nvml.TEMPERATURE_GPU)
-	keep("temperature", status, hasTemperature)
-	r.celsius = float64(celsius)
-	use, status := device.GetUtilizationRates()
-	keep("utilisation", status, hasUse)
-	r.busyPercent, r.memoryPercent = float64(use.Gpu), float64(use.Memory)
-	millijoules, status := device.GetTotalEnergyConsumption()
-	keep("energy", status, hasEnergy)
-	r.energyJoules = float64(millijoules) / 1000
+	if mhz, status := device.GetClockInfo(nvml.CLOCK_SM); answered("clock", status) {
+		r.values[clockMHz] = float64(mhz)
+	}
+	if mhz, status := device.GetClockInfo(nvml.CLOCK_MEM); answered("memory clock", status) {
+		r.values[memoryMHz] = float64(mhz)
+	}
+	if milliwatts, status := device.GetPowerUsage(); answered("power", status) {
+		r.values[powerWatts] = float64(milliwatts) / 1000
+	}
+	if degrees, status := device.GetTemperature(nvml.TEMPERATURE_GPU); answered("temperature", status) {
+		r.values[celsius] = float64(degrees)
+	}
+	if use, status := device.GetUtilizationRates(); answered("utilisation", status) {
+		r.values[busyPercent], r.values[memoryBusyPercent] = float64(use.Gpu), float64(use.Memory)
+	}
+	if memory, status := device.GetMemoryInfo(); answered("memory", status) {
+		r.values[memoryBytes] = float64(memory.Used)
+	}
 	if reasonsToo {
 		reasons, status := device.GetCurrentClocksEventReasons()
-		keep("throttle reasons", status, hasReasons)
-		r.reasons = reasons
+		r.reasons, r.reasonsKnown = reasons, answered("throttle reasons", status)
 	}
-
 	return r, errors.Join(errs...)
 }
 

@@ -3,10 +3,13 @@ package cuda
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/NVIDIA/go-nvml/pkg/nvml"
+
+	"optin/bench/measure"
 )
 
 const (
@@ -14,7 +17,7 @@ const (
 	badSamplerStop  = "cuda: Sampler.Stop: not started"
 )
 
-// SamplerConfig says how to watch a device.
+// SamplerConfig says how to watch devices.
 type SamplerConfig struct {
 	Every time.Duration // between readings; default 50 ms: the driver itself refreshes power about every 20 to 100 ms
 }
@@ -24,39 +27,74 @@ func DefaultSamplerConfig() SamplerConfig {
 	return SamplerConfig{Every: 50 * time.Millisecond}
 }
 
-// Sampler reads the state of one device in the background while something is timed.
-// Its methods are for one goroutine.
+// Sampler reads the state of devices in the background while something is timed on them: it
+// is the [measure.Watcher] of GPUs. Its methods are for one goroutine.
 type Sampler struct {
 	lib      nvml.Interface
-	device   nvml.Device
+	name     string // of the devices and their driver
+	devices  []nvml.Device
 	reasons  bool // the driver has the call for throttle reasons
 	every    time.Duration
-	now      func() time.Time
-	readings []reading
-	err      error
+	paced    func() (measure.Counter, error) // measures the energy counters' pace once
+	readings [][]reading                     // by time and device
+	err      error                           // the first failed reading
 	quit     chan struct{}
 	done     sync.WaitGroup
 }
 
-// NewSampler prepares to watch the device with this UUID, as [Discover] and
-// [Context.UUID] give it. Close the sampler after use.
-func NewSampler(uuid string, config SamplerConfig) (*Sampler, error) {
-	return newSampler(nvml.New(), uuid, config)
+var _ measure.Watcher = (*Sampler)(nil)
+
+// NewSampler prepares to watch the devices with these UUIDs, as [Discover] and
+// [Context.UUID] give them. Close the sampler after use.
+func NewSampler(uuids []string, config SamplerConfig) (*Sampler, error) {
+	return newSampler(nvml.New(), uuids, config)
 }
 
-func newSampler(lib nvml.Interface, uuid string, config SamplerConfig) (*Sampler, error) {
+func newSampler(lib nvml.Interface, uuids []string, config SamplerConfig) (*Sampler, error) {
 	if config.Every <= 0 {
 		return nil, fmt.Errorf("sampler: interval %v, must be positive", config.Every)
 	}
-	if err := check("start", lib.Init()); err != nil {
+	if len(uuids) == 0 {
+		return nil, errors.New("sampler: no device to watch")
+	}
+	status := lib.Init()
+	if why := absence(status); why != "" {
+		return nil, errors.New(why)
+	}
+	if err := check("start", status); err != nil {
 		return nil, err
 	}
-	device, status := lib.DeviceGetHandleByUUID(uuid)
-	if err := check("open device "+uuid, status); err != nil {
+	s := &Sampler{lib: lib, every: config.Every}
+	if err := s.open(uuids); err != nil {
 		return nil, errors.Join(err, check("stop", lib.Shutdown()))
 	}
-	missing := lib.Extensions().LookupSymbol("nvmlDeviceGetCurrentClocksEventReasons")
-	return &Sampler{lib: lib, device: device, reasons: missing == nil, every: config.Every, now: time.Now}, nil
+	s.reasons = lib.Extensions().LookupSymbol("nvmlDeviceGetCurrentClocksEventReasons") == nil
+	s.paced = sync.OnceValues(func() (measure.Counter, error) {
+		every, err := measure.Pace(s.Joules)
+		return measure.Counter{Source: "NVML (energy counter of the device)", Every: every}, err
+	})
+	return s, nil
+}
+
+// open finds the devices and names them.
+func (s *Sampler) open(uuids []string) error {
+	var names []string
+	for _, uuid := range uuids {
+		device, status := s.lib.DeviceGetHandleByUUID(uuid)
+		if err := check("open device "+uuid, status); err != nil {
+			return err
+		}
+		name, status := device.GetName()
+		name, err := supported("name of device "+uuid, name, status)
+		if err != nil {
+			return err
+		}
+		s.devices, names = append(s.devices, device), append(names, name)
+	}
+	version, status := s.lib.SystemGetDriverVersion()
+	version, err := supported("driver version", version, status)
+	s.name = fmt.Sprintf("%s, driver %s", strings.Join(names, " + "), version)
+	return err
 }
 
 // Start takes a first reading and then one per interval until Stop. It panics if the
@@ -65,7 +103,7 @@ func (s *Sampler) Start() {
 	if s.quit != nil {
 		panic(badSamplerStart)
 	}
-	s.readings, s.err = s.readings[:0], nil
+	s.readings, s.err = nil, nil
 	s.read()
 	quit := make(chan struct{})
 	s.quit = quit
@@ -85,7 +123,7 @@ func (s *Sampler) Start() {
 
 // Stop takes a last reading and summarises all since Start. It panics if the sampler is
 // not running.
-func (s *Sampler) Stop() Summary {
+func (s *Sampler) Stop() measure.Telemetry {
 	if s.quit == nil {
 		panic(badSamplerStop)
 	}
@@ -93,9 +131,29 @@ func (s *Sampler) Stop() Summary {
 	s.done.Wait()
 	s.quit = nil
 	s.read()
-	summary := summarise(s.readings)
-	summary.Err = s.err
-	return summary
+	t := summarise(s.readings)
+	t.Device = s.name
+	if s.err != nil {
+		t.Absent = append(t.Absent, s.err.Error())
+	}
+	return t
+}
+
+// Counter measures how often the devices' energy counters move, the first time.
+func (s *Sampler) Counter() (measure.Counter, error) { return s.paced() }
+
+// Joules is the energy that the devices have used since their driver was loaded. An error
+// of a device without a counter says so.
+func (s *Sampler) Joules() (float64, error) {
+	var millijoules uint64
+	for _, d := range s.devices {
+		one, status := d.GetTotalEnergyConsumption()
+		if err := check("energy", status); err != nil {
+			return 0, err
+		}
+		millijoules += one
+	}
+	return float64(millijoules) / 1000, nil
 }
 
 // Close stops a running sampler and lets go of the management library.
@@ -107,9 +165,12 @@ func (s *Sampler) Close() error {
 }
 
 func (s *Sampler) read() {
-	r, err := read(s.device, s.now(), s.reasons)
-	s.readings = append(s.readings, r)
-	if s.err == nil {
-		s.err = err
+	all := make([]reading, len(s.devices))
+	for i, d := range s.devices {
+		var err error
+		if all[i], err = read(d, s.reasons); err != nil && s.err == nil {
+			s.err = err
+		}
 	}
+	s.readings = append(s.readings, all)
 }

@@ -2,12 +2,6 @@ package cuda
 
 import "github.com/NVIDIA/go-nvml/pkg/nvml"
 
-// Throttle is one reason for which a device ran slower than it can, and how often.
-type Throttle struct {
-	Reason string  // for people, such as "power limit"
-	Share  float64 // of the readings that showed it, 0 to 1
-}
-
 // throttleReasons are the bits that mean a slower result. That the device was idle, or
 // that someone fixed its clocks on purpose, is not among them.
 func throttleReasons() []struct {

@@ -90,6 +90,9 @@ func headline(out *record.Run) string {
 	for _, t := range out.Timings {
 		if t.Kind == record.ModelOnly {
 			text += fmt.Sprintf(", %.2fx faster at batch %d", t.Speedup.Value, t.Batch)
+			if t.Throttled() {
+				text += " (throttled)"
+			}
 		}
 	}
 	if !out.Verdict.Valid {

@@ -173,7 +173,8 @@ func (e *engine) time(ctx context.Context, p *pruning) ([]record.Timing, record.
 		if err != nil {
 			return nil, err
 		}
-		t := &Timer{Device: e.host.Device, Subject: p.g.subject, Feed: p.g.feed, Settings: p.r.Measure, Seed: e.plan.Seed, Peak: e.peak}
+		t := &Timer{Device: e.host.Device, Subject: p.g.subject, Feed: p.g.feed, Settings: p.r.Measure, Seed: e.plan.Seed, Peak: e.peak,
+			Watcher: e.host.Telemetry}
 		return t.Compare(ctx, p.g.subject.Model, small)
 	})
 }

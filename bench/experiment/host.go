@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"optin/bench/measure"
 	"optin/bench/progress"
 	"optin/kernels"
 )
@@ -26,6 +27,10 @@ type Host struct {
 	// Peak measures what the device reaches on one large product, in FLOP/s.
 	// nil: not available.
 	Peak func() (float64, error)
+
+	// Telemetry watches what Device computes on while a model is timed. nil: nothing is
+	// watched.
+	Telemetry measure.Watcher
 }
 
 func (h *Host) logf(format string, args ...any) {

@@ -92,6 +92,7 @@ type lap struct {
 	costs  prune.Costs
 
 	took, denseTook *measure.Estimate // of the last one
+	warnings        []measure.Warning // about it
 }
 
 // target is the share of the whole model's time that keep stands for.
@@ -125,17 +126,18 @@ func (l *lap) share(f found) (float64, error) {
 			Func: func() error { return p.run(l.ctx, l.e.host.Device) }})
 	}
 	o := measure.DefaultOptions()
-	o.Seed = l.e.plan.Seed
+	o.Seed, o.Watcher = l.e.plan.Seed, l.e.host.Telemetry
 	got, err := measure.Interleave(l.ctx, cases, o)
 	if err != nil {
 		return 0, err
 	}
-	l.denseTook, l.took = &got.Timings[0].Median, &got.Timings[1].Median
+	l.denseTook, l.took, l.warnings = &got.Timings[0].Median, &got.Timings[1].Median, got.Warnings
 	return 1 / got.Timings[1].Speedup.Value, nil
 }
 
 func (l *lap) describe(c prune.Correction) *record.Latency {
 	dense := l.denseTook.Value
 	predicted := c.Predicted * dense
-	return &record.Latency{Target: c.Target * dense, Predicted: &predicted, Measured: l.took, Dense: l.denseTook, Rounds: len(c.Rounds)}
+	return &record.Latency{Target: c.Target * dense, Predicted: &predicted, Measured: l.took, Dense: l.denseTook, Rounds: len(c.Rounds),
+		Warnings: l.warnings}
 }

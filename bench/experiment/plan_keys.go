@@ -159,6 +159,8 @@ func (m *Measure) keys() []key {
 			about("seconds at least of all rounds together"),
 		option(&m.EndToEnd, t, "end_to_end", true, onOff()).
 			about("time from text or image file to label, too"),
+		option(&m.Energy, t, "energy", true, onOff()).
+			about("joules per example, too, where the device counts them; on a GPU that takes some seconds more for each time"),
 	}
 }
 

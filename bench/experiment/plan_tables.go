@@ -121,6 +121,7 @@ type Measure struct {
 	Samples  int
 	MinTime  float64
 	EndToEnd bool
+	Energy   bool
 }
 
 // times says whether models of a scoring method are timed.

@@ -45,7 +45,7 @@ func TestPlanDefaults(t *testing.T) {
 			KLFactor: "one", RegressionKL: "squared", LastLayerWeight: 1, LastLayerNeuronWeight: 1, HeadWeight: 1, NeuronWeight: 1},
 		Search:   Search{Method: "additive", Swaps: true, Constraint: "macs", LatencyBatch: 32, NeuronMultiple: 1, Total: "encoder", Keep: 0.5, MinHeads: 1, MinNeurons: 1},
 		Rebuild:  Rebuild{Method: "none", Samples: 512, Seed: 1},
-		Measure:  Measure{Batch: []int{1, 32}, Samples: 10, MinTime: 1, EndToEnd: true},
+		Measure:  Measure{Batch: []int{1, 32}, Samples: 10, MinTime: 1, EndToEnd: true, Energy: true},
 		Evaluate: Evaluate{},
 	}
 	if !reflect.DeepEqual(r, want) {

@@ -184,7 +184,7 @@ func (h *Host) Time(ctx context.Context, p *Plan, others []string) (map[string][
 	if err := r.Measure.fits(feed); err != nil {
 		return nil, err
 	}
-	t := &Timer{Device: h.Device, Subject: s, Feed: feed, Settings: r.Measure, Seed: p.Seed}
+	t := &Timer{Device: h.Device, Subject: s, Feed: feed, Settings: r.Measure, Seed: p.Seed, Watcher: h.Telemetry}
 	if h.Peak != nil {
 		if peak, err := h.Peak(); err == nil {
 			t.Peak = &peak

@@ -21,7 +21,8 @@ type Timer struct {
 	Feed     *Feed
 	Settings Measure
 	Seed     uint64
-	Peak     *float64 // FLOP/s of the device; nil: not available
+	Peak     *float64        // FLOP/s of the device; nil: not available
+	Watcher  measure.Watcher // of what the device computes on; nil: none
 }
 
 // Compare times dense and pruned at every batch size.
@@ -67,6 +68,7 @@ func (t *Timer) compare(ctx context.Context, kind string, batch int, dense, prun
 	o.WarmupTime = min(o.WarmupTime, max(o.MinTime, 100*time.Millisecond))
 	o.MaxTime = max(10*o.MinTime, 10*time.Second)
 	o.Precision = 1 // MinSamples and MinTime decide; the interval says what they are worth
+	o.Watcher, o.Energy = t.Watcher, t.Settings.Energy
 	got, err := measure.Interleave(ctx, cases, o)
 	if err != nil {
 		return record.Timing{}, err
@@ -76,6 +78,7 @@ func (t *Timer) compare(ctx context.Context, kind string, batch int, dense, prun
 		Kind: kind, Batch: batch, Dense: &got.Timings[0].Median, Pruned: &got.Timings[1].Median,
 		Speedup: &got.Timings[1].Speedup, Throughput: &throughput,
 		Rounds: got.Rounds, Warnings: got.Warnings,
+		DenseEnergy: got.Timings[0].Energy, PrunedEnergy: got.Timings[1].Energy, Telemetry: got.Telemetry,
 	}
 	if kind == record.ModelOnly {
 		denseRate, prunedRate := flops[0]/timing.Dense.Value, flops[1]/timing.Pruned.Value

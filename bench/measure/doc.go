@@ -13,4 +13,11 @@
 // is the ratio of two medians, and its interval comes from resampling whole rounds, which
 // keeps what the cases of a round had in common. What makes a number doubtful is returned
 // beside it, as [Warning] values.
+//
+// # Energy
+//
+// A [Watcher] tells what the device does during the rounds, and whether it was slowed down.
+// Its counter of energy is read before and after each case of a round, so that a case is
+// given what its own rounds took. Counters move only now and then, those of GPUs ten times a
+// second: where rounds are too short for that, a few longer ones follow for the energy alone.
 package measure

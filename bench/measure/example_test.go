@@ -46,3 +46,12 @@ func ExampleDescribeMachine() {
 	fmt.Println(m.Threads > 0, m.Arch != "")
 	// Output: true true
 }
+
+func ExampleTelemetry_String() {
+	fmt.Println(measure.Telemetry{
+		Device:    "NVIDIA H100 80GB HBM3, driver 550.54",
+		ClockMHz:  measure.SpreadOf([]float64{1700, 1980}),
+		Throttles: []measure.Throttle{{Reason: "power limit", Share: 0.5}},
+	})
+	// Output: NVIDIA H100 80GB HBM3, driver 550.54: 1840 MHz, slowed by power limit in 50 % of readings
+}

@@ -29,9 +29,10 @@ type Options struct {
 	MinSample  time.Duration // a faster call is repeated within a sample to last this long. Default 1 ms, 10⁴ times the clock's cost
 	Seed       uint64        // of the order within rounds and of resampling. Default 1
 
-	// Throttled, if not nil, is asked after the last round why the machine or device ran
-	// slower than it can; "" means that it did not.
-	Throttled func() string
+	// Watcher, if not nil, watches the device during the rounds: a result taken while it
+	// was slowed down carries a warning.
+	Watcher Watcher
+	Energy  bool // attribute the Watcher's energy to the cases, with longer rounds for that alone where need be
 }
 
 // DefaultOptions returns the values named in [Options].
@@ -57,16 +58,18 @@ type Result struct {
 	NullSeconds  float64       `json:"null_seconds"` // median time of doing nothing, measured alike
 	Seed         uint64        `json:"seed"`
 	Warnings     []Warning     `json:"warnings"`
+	Telemetry    *Telemetry    `json:"telemetry,omitempty"` // of the device during the rounds; nil without a Watcher
 }
 
 // Timing is what was measured of one case.
 type Timing struct {
 	Name    string    `json:"name"`
-	Work    float64   `json:"work"`    // items per call
-	Calls   int       `json:"calls"`   // per sample
-	Seconds []float64 `json:"seconds"` // per call, one sample a round, in order
-	Median  Estimate  `json:"median"`  // of Seconds
-	Speedup Estimate  `json:"speedup"` // first case's median over this one's: above 1 is faster
+	Work    float64   `json:"work"`             // items per call
+	Calls   int       `json:"calls"`            // per sample
+	Seconds []float64 `json:"seconds"`          // per call, one sample a round, in order
+	Median  Estimate  `json:"median"`           // of Seconds
+	Speedup Estimate  `json:"speedup"`          // first case's median over this one's: above 1 is faster
+	Energy  *Energy   `json:"energy,omitempty"` // nil: not available
 }
 
 // Throughput is in items per second.
@@ -82,7 +85,7 @@ func Interleave(ctx context.Context, cases []Case, options Options) (Result, err
 	if len(cases) == 0 {
 		return Result{}, errors.New("measure: nothing to measure")
 	}
-	r := runner{cases: cases, options: options, rng: rand.New(rand.NewPCG(options.Seed, 0))}
+	r := runner{cases: cases, options: options, rng: rand.New(rand.NewPCG(options.Seed, 0)), meter: openMeter(options, len(cases))}
 	settled, err := r.warmUp(ctx)
 	if err != nil {
 		return Result{}, err
@@ -91,25 +94,26 @@ func Interleave(ctx context.Context, cases []Case, options Options) (Result, err
 	r.calibrate()
 	runtime.GC() // what warming up left must not be collected on a case's time
 
+	stop := watch(options.Watcher)
+	defer stop()
 	began := time.Now()
 	for !r.enough(time.Since(began)) {
 		if err := r.round(ctx); err != nil {
 			return Result{}, err
 		}
 	}
+	elapsed := time.Since(began)
+	if err := r.meterRounds(ctx); err != nil {
+		return Result{}, err
+	}
 	result := r.result()
-	result.WarmupRounds = warmupRounds
-	result.Elapsed = time.Since(began)
+	result.WarmupRounds, result.Elapsed = warmupRounds, elapsed
 	if !settled {
 		result.Warnings = append([]Warning{{Unstable, "", fmt.Sprintf(
 			"times still varied by more than %.0f %% after %d rounds of warming up", 100*settledSpread, warmupRounds)}},
 			result.Warnings...)
 	}
-	if options.Throttled != nil {
-		if why := options.Throttled(); why != "" {
-			result.Warnings = append(result.Warnings, Warning{Throttled, "", why})
-		}
-	}
+	result.take(stop(), r.meter)
 	return result, nil
 }
 
@@ -121,6 +125,7 @@ type runner struct {
 	calls   []int       // per sample, by case
 	seconds [][]float64 // by case and round
 	null    []float64   // seconds of doing nothing, by round
+	meter   *meter      // nil: energy is not asked for
 }
 
 // round times every case once, in a random order, and doing nothing.
@@ -129,10 +134,12 @@ func (r *runner) round(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("measure: stopped: %w", err)
 		}
+		before := r.meter.read()
 		seconds, err := sample(r.cases[i].Func, r.calls[i])
 		if err != nil {
 			return fmt.Errorf("measure: %s: %w", r.cases[i].Name, err)
 		}
+		r.meter.enter(i, before, seconds, r.calls[i])
 		r.seconds[i] = append(r.seconds[i], seconds)
 	}
 	seconds, err := sample(func() error { return nil }, 1)
@@ -200,6 +207,7 @@ func (r *runner) calibrate() {
 		r.seconds[i] = nil
 	}
 	r.null = nil
+	r.meter.forget()
 }
 
 // enough reports whether the rounds so far, which took elapsed, suffice.
@@ -234,6 +242,7 @@ func (r *runner) result() Result {
 		if t.Work == 0 {
 			t.Work = 1
 		}
+		t.Energy = r.meter.energy(i, t.Work)
 		result.Timings = append(result.Timings, t)
 		result.Warnings = append(result.Warnings, t.doubts(r.options, result.NullSeconds)...)
 	}

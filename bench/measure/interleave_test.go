@@ -96,7 +96,7 @@ func TestInterleaveWarns(t *testing.T) {
 		{"noise", noise, func(*Options) {}, []string{Unstable, Noisy}},
 		{"slow", []time.Duration{20 * second}, func(*Options) {}, []string{Unstable, TooFew}},
 		{"drift", steps, func(o *Options) { o.Precision, o.MaxTime = -1, 30*second }, []string{Noisy, Drift}},
-		{"hot", []time.Duration{second}, func(o *Options) { o.Throttled = func() string { return "power limit" } }, []string{Throttled}},
+		{"hot", []time.Duration{second}, func(o *Options) { o.Watcher = &hotDevice{} }, []string{Throttled}},
 	} {
 		options := DefaultOptions()
 		c.change(&options)

@@ -2,8 +2,6 @@ package measure
 
 import (
 	"encoding/json"
-	"errors"
-	"io/fs"
 	"reflect"
 	"runtime"
 	"testing"
@@ -73,41 +71,5 @@ func TestProvenance(t *testing.T) {
 	var back Provenance
 	if err := json.Unmarshal(b, &back); err != nil || !reflect.DeepEqual(back, p) {
 		t.Errorf("read back %+v, error %v", back, err)
-	}
-}
-
-func TestEnergy(t *testing.T) {
-	const class = "sys/class/powercap/intel-rapl:"
-	root := fstest.MapFS{
-		class + "0/name":                  file("package-0\n"),
-		class + "0/max_energy_range_uj":   file("1000000000\n"),
-		class + "0/energy_uj":             file("999000000\n"),
-		class + "0:0/name":                file("core\n"), // within the package
-		class + "0:0/energy_uj":           file("1\n"),
-		class + "0:1/name":                file("dram\n"),
-		class + "0:1/max_energy_range_uj": file("1000000000\n"),
-		class + "0:1/energy_uj":           file("5000000\n"),
-	}
-	e, err := openEnergy(root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := e.Joules(); err == nil {
-		t.Error("energy without a start")
-	}
-	if err := e.Start(); err != nil {
-		t.Fatal(err)
-	}
-	root[class+"0/energy_uj"] = file("2000000\n") // went past its range
-	root[class+"0:1/energy_uj"] = file("5500000\n")
-	if j, err := e.Joules(); err != nil || j != 3.5 {
-		t.Errorf("%v J, error %v; want 3.5", j, err)
-	}
-	delete(root, class+"0/energy_uj")
-	if _, err := openEnergy(root); !errors.Is(err, ErrNoEnergy) || !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("error %v, want ErrNoEnergy and its cause", err)
-	}
-	if _, err := openEnergy(fstest.MapFS{}); !errors.Is(err, ErrNoEnergy) {
-		t.Errorf("error %v, want ErrNoEnergy", err)
 	}
 }

@@ -9,7 +9,8 @@ const (
 	Noisy     = "noisy"           // the interval is wide
 	Drift     = "drift"           // the second half of the rounds differs from the first
 	Overhead  = "overhead"        // the clock's own cost is not small beside the time
-	Throttled = "throttled"       // the machine or device slowed itself down
+	Throttled = "throttled"       // the device slowed itself down
+	NoEnergy  = "no energy"       // there is a counter, but what it counted cannot be attributed
 )
 
 // Warning says what makes a number doubtful. It is a value that is stored beside it.

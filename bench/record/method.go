@@ -1,5 +1,7 @@
 package record
 
+import "optin/bench/measure"
+
 // Estimated says how scores were estimated and how far they are from exact
 // ones, by a random subset of the units that was scored exactly as well.
 type Estimated struct {
@@ -51,4 +53,6 @@ type Latency struct {
 	Measured  *Estimate `json:"measured"`  // seconds per call of the compacted model
 	Dense     *Estimate `json:"dense"`     // seconds per call of the dense model
 	Rounds    int       `json:"rounds"`    // of search and measurement until Measured was near enough
+
+	Warnings []measure.Warning `json:"warnings,omitempty"` // about Measured and Dense
 }

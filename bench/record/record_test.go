@@ -25,7 +25,9 @@ func example() *Record {
 			Rebuilt:     []RebuiltSite{{Layer: 1, Kind: Neurons, Before: ptr(0.2), After: ptr(0.1), Ridge: ptr(0.01)}, {Kind: Heads, KeptOld: true}},
 			Latency:     &Latency{Target: 0.01, Predicted: ptr(0.011), Rounds: 2},
 			Comparisons: []Comparison{{Against: "fisher/ptf/scale", Metric: "accuracy", Difference: 0.01, Low: -0.01, High: 0.03, N: 872}},
-			Timings:     []Timing{{Kind: ModelOnly, Batch: 1, Speedup: &measure.Estimate{Value: 2, Low: 1.9, High: 2.1, Confidence: 0.95}}}}},
+			Timings: []Timing{{Kind: ModelOnly, Batch: 1, Speedup: &measure.Estimate{Value: 2, Low: 1.9, High: 2.1, Confidence: 0.95},
+				PrunedEnergy: &measure.Energy{Source: "counter", Joules: measure.Estimate{Value: 0.5, Low: 0.4, High: 0.6, Confidence: 0.75}, Watts: 100, Rounds: 3},
+				Telemetry:    &measure.Telemetry{Device: "device", Celsius: &measure.Spread{Min: 50, Mean: 60, Max: 70}, Throttles: []measure.Throttle{}}}}}},
 	}
 }
 

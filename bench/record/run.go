@@ -1,6 +1,10 @@
 package record
 
-import "optin/bench/measure"
+import (
+	"slices"
+
+	"optin/bench/measure"
+)
 
 // Run is one pruned model: one point of the grid.
 type Run struct {
@@ -63,6 +67,20 @@ type Timing struct {
 	PeakFLOPS  *float64          `json:"peak_flops"` // measured on this machine with one large product
 	Rounds     int               `json:"rounds"`
 	Warnings   []measure.Warning `json:"warnings"`
+
+	DenseEnergy  *measure.Energy    `json:"dense_energy,omitempty"`  // of one example; nil: not available
+	PrunedEnergy *measure.Energy    `json:"pruned_energy,omitempty"` // likewise
+	Telemetry    *measure.Telemetry `json:"telemetry,omitempty"`     // of the device meanwhile; nil: it was not watched
+}
+
+// Throttled says whether the device was slowed down meanwhile, as far as it says so.
+func (t Timing) Throttled() bool { return throttled(t.Warnings) }
+
+// Throttled says whether the device was slowed down while Measured was measured.
+func (l Latency) Throttled() bool { return throttled(l.Warnings) }
+
+func throttled(warnings []measure.Warning) bool {
+	return slices.ContainsFunc(warnings, func(w measure.Warning) bool { return w.Kind == measure.Throttled })
 }
 
 // Memory is the peak of physical memory.

@@ -48,6 +48,10 @@ func timingsCSV(rec *record.Record) []byte {
 	rows := [][]string{{"model", "task", "method", "variant", "seed", "search", "rebuild", "constraint", "keep", "kept_model_macs",
 		"timed", "batch", "rounds", "dense_seconds", "dense_low", "dense_high", "pruned_seconds", "pruned_low", "pruned_high",
 		"speedup", "speedup_low", "speedup_high", "examples_per_second", "flops", "peak_flops", "warnings"}}
+	more := watched(rec)
+	if more {
+		rows[0] = append(rows[0], energyHeader()...)
+	}
 	for _, r := range rec.Runs {
 		for _, t := range r.Timings {
 			row := []string{r.Model, r.Task, r.Method, r.Variant, fmt.Sprint(r.Seed), r.Search, r.Rebuild, r.Constraint,
@@ -59,7 +63,11 @@ func timingsCSV(rec *record.Record) []byte {
 				}
 				row = append(row, exact(e.Value), exact(e.Low), exact(e.High))
 			}
-			rows = append(rows, append(row, medianOf(t.Throughput, exact), show(t.FLOPS, exact), show(t.PeakFLOPS, exact), joined(t.Warnings)))
+			row = append(row, medianOf(t.Throughput, exact), show(t.FLOPS, exact), show(t.PeakFLOPS, exact), joined(t.Warnings))
+			if more {
+				row = append(row, energyColumns(t)...)
+			}
+			rows = append(rows, row)
 		}
 	}
 	return csvBytes(rows)

@@ -191,7 +191,7 @@ func latencyTable(rec *record.Record, m *record.Model) table {
 				off = signed(100*(l.Measured.Value/l.Target-1), 1) + " %"
 			}
 			t.add(s.label, three(p.keep), show(p.runs[0].KeptEncoderMACs, percent1), medianOf(l.Dense, seconds), seconds(l.Target),
-				show(l.Predicted, seconds), interval(l.Measured, seconds), off, strconv.Itoa(l.Rounds))
+				show(l.Predicted, seconds), interval(l.Measured, seconds)+mark(l.Throttled()), off, strconv.Itoa(l.Rounds))
 		}
 	}
 	return t

@@ -56,6 +56,9 @@ func provenance(rec *record.Record) table {
 	if m.Hypervisor {
 		t.add("Virtual machine", "yes: neighbours may take time away")
 	}
+	if text := telemetryOf(rec); text != "" {
+		t.add("Watched while timing", text)
+	}
 	return t
 }
 

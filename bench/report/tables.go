@@ -31,7 +31,7 @@ func modelTables(rec *record.Record, m *record.Model) []table {
 	}
 	out = append(out, denseTable(rec, m), comparisonTable(rec, m))
 	out = append(out, methodTables(rec, m)...)
-	out = append(out, costTable(rec, m), speedTable(rec, m))
+	out = append(out, costTable(rec, m), speedTable(rec, m), energyTable(rec, m))
 	return slices.DeleteFunc(out, func(t table) bool { return len(t.rows) == 0 })
 }
 
@@ -73,18 +73,23 @@ func speedTable(rec *record.Record, m *record.Model) table {
 		header: []string{"Method", "Timed", "Keep", "Batch", "Dense", "Pruned", "Speed-up", "Examples/s", "GFLOP/s", "Of peak"},
 		words:  2,
 	}
+	slowed := false
 	for _, s := range seriesOf(rec, m.Name) {
 		for _, p := range s.points {
 			for _, x := range p.runs[0].Timings {
+				slowed = slowed || x.Throttled()
 				share := notAvailable
 				if x.FLOPS != nil && x.PeakFLOPS != nil && *x.PeakFLOPS > 0 {
 					share = percent1(*x.FLOPS / *x.PeakFLOPS)
 				}
 				t.add(s.label, x.Kind, three(p.keep), strconv.Itoa(x.Batch), medianOf(x.Dense, seconds), medianOf(x.Pruned, seconds),
-					interval(x.Speedup, three), medianOf(x.Throughput, scaled),
+					interval(x.Speedup, three)+mark(x.Throttled()), medianOf(x.Throughput, scaled),
 					show(x.FLOPS, func(v float64) string { return three(v / 1e9) }), share)
 			}
 		}
+	}
+	if slowed {
+		t.note += " Throttled: the device was slower than it can be while both models were timed."
 	}
 	return t
 }

@@ -121,5 +121,8 @@ func withHost(cmd *cobra.Command, p *experiment.Plan, f func(h *experiment.Host)
 		return err
 	}
 	defer closeHost()
+	var closeTelemetry func()
+	h.Telemetry, closeTelemetry = telemetry(h.Device)
+	defer closeTelemetry()
 	return f(h)
 }

@@ -219,8 +219,23 @@ func printTimings(w io.Writer, name string, timings []record.Timing) {
 		if t.FLOPS != nil && t.PeakFLOPS != nil {
 			fmt.Fprintf(w, "%20s%.1f GFLOP/s executed, %.0f %% of the %.1f that one large product reaches\n", "", *t.FLOPS/1e9, 100**t.FLOPS / *t.PeakFLOPS, *t.PeakFLOPS/1e9)
 		}
+		printTelemetry(w, t)
 		for _, warning := range t.Warnings {
 			fmt.Fprintf(w, "%20s%v\n", "", warning)
+		}
+	}
+}
+
+// printTelemetry shows what the device used and did while a model was timed.
+func printTelemetry(w io.Writer, t record.Timing) {
+	if before, after := t.DenseEnergy, t.PrunedEnergy; before != nil && after != nil {
+		fmt.Fprintf(w, "%20s%.4g J per example dense, %.4g this: %.0f %%; %.0f W, then %.0f W, by %s\n", "",
+			before.Joules.Value, after.Joules.Value, 100*after.Joules.Value/before.Joules.Value, before.Watts, after.Watts, after.Source)
+	}
+	if d := t.Telemetry; d != nil {
+		fmt.Fprintf(w, "%20s%v\n", "", d)
+		for _, why := range d.Absent {
+			fmt.Fprintf(w, "%20snot available: %s\n", "", why)
 		}
 	}
 }
