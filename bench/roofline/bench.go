@@ -41,6 +41,7 @@ type Bench struct {
 	Device  kernels.Device
 	Shape   Shape // of the whole batch
 	Options Options
+	Watcher measure.Watcher // of what the device computes on; nil: none
 }
 
 // Row is what was measured of an op. Bytes, operations and times are those of all workers
@@ -52,6 +53,7 @@ type Row struct {
 	Operations int64
 	Floor      float64 // seconds
 	Arithmetic bool    // arithmetic limits most of the floor, not memory
+	Throttled  string  // why the device was slowed down meanwhile; "" if it was not, or does not say
 }
 
 // Share of its floor that the op reaches: 1 is as fast as can be.
@@ -64,25 +66,49 @@ func (b *Bench) Cases() []Case {
 	return Cases(share)
 }
 
-// Time measures an op against its floor at the given rates.
-func (b *Bench) Time(ctx context.Context, c Case, r Rates) (Row, error) {
-	row := Row{Op: c.Op, Shape: c.Shape}
-	workers := int64(b.Device.Workers())
-	work, err := c.count()
+// Run times cases against what the device can do, which it measures before and after them:
+// the better figures count, because whatever else the machine does can only lower them.
+func (b *Bench) Run(ctx context.Context, cases []Case) (Rates, []Row, error) {
+	rates, err := b.rates(ctx)
 	if err != nil {
-		return row, err
+		return rates, nil, err
 	}
+	var rows []Row
+	var works []work
+	for _, c := range cases {
+		w, err := c.count()
+		if err != nil {
+			return rates, nil, err
+		}
+		took, err := b.time(ctx, c, b.sets(w))
+		if err != nil {
+			return rates, nil, err
+		}
+		works = append(works, w)
+		rows = append(rows, Row{Op: c.Op, Shape: c.Shape, Seconds: took.seconds, Throttled: took.throttled})
+	}
+	after, err := b.rates(ctx)
+	if err != nil {
+		return rates, nil, err
+	}
+	rates = rates.best(after)
+	for i := range rows {
+		rows[i].bound(works[i].launches, int64(b.Device.Workers()), rates)
+	}
+	return rates, rows, nil
+}
+
+// bound fills in what so many workers have to do, and the least time for it.
+func (r *Row) bound(launches []Launch, workers int64, rates Rates) {
 	var byArithmetic float64
-	for _, l := range work.launches {
-		seconds, arithmetic := r.Floor(l)
-		row.Bytes, row.Operations, row.Floor = row.Bytes+workers*l.Bytes, row.Operations+workers*l.Operations, row.Floor+float64(workers)*seconds
+	for _, l := range launches {
+		seconds, arithmetic := rates.Floor(Launch{Unit: l.Unit, Bytes: workers * l.Bytes, Operations: workers * l.Operations, Fused: workers * l.Fused})
+		r.Bytes, r.Operations, r.Floor = r.Bytes+workers*l.Bytes, r.Operations+workers*l.Operations, r.Floor+seconds
 		if arithmetic {
-			byArithmetic += float64(workers) * seconds
+			byArithmetic += seconds
 		}
 	}
-	row.Arithmetic = byArithmetic > row.Floor/2
-	row.Seconds, err = b.seconds(ctx, c, b.sets(work))
-	return row, err
+	r.Arithmetic = byArithmetic > r.Floor/2
 }
 
 // work is what a case needs.
@@ -118,9 +144,14 @@ func (b *Bench) sets(w work) int {
 // mostSets of data: an op so small that more would be needed is not limited by memory.
 const mostSets = 32
 
-// seconds times a case that goes through so many sets of data, and returns what one call
-// takes while all workers are at it.
-func (b *Bench) seconds(ctx context.Context, c Case, sets int) (took measure.Estimate, err error) {
+// timed is what one call takes while all workers are at it.
+type timed struct {
+	seconds   measure.Estimate
+	throttled string
+}
+
+// time times a case that goes through so many sets of data.
+func (b *Bench) time(ctx context.Context, c Case, sets int) (took timed, err error) {
 	in := newInputs(b.Device)
 	defer in.free()
 	calls := make([][]call, b.Device.Workers())
@@ -152,13 +183,19 @@ func (b *Bench) seconds(ctx context.Context, c Case, sets int) (took measure.Est
 	rounds = 1 + int(b.Options.Sample/max(time.Since(began), time.Microsecond))
 	o := measure.DefaultOptions()
 	o.WarmupTime, o.MinSamples, o.MinTime, o.MaxTime, o.Precision, o.MinSample = b.Options.MinTime, b.Options.Samples, b.Options.MinTime, b.Options.MaxTime, 1, 0
+	o.Watcher = b.Watcher
 	got, err := measure.Interleave(ctx, []measure.Case{{Name: c.Op, Func: run}}, o)
 	if err != nil {
 		return took, fmt.Errorf("%s: %w", c.Shape, err)
 	}
-	took = got.Timings[0].Median
-	n := float64(rounds * sets)
-	return measure.Estimate{Value: took.Value / n, Low: took.Low / n, High: took.High / n, Confidence: took.Confidence}, nil
+	for _, w := range got.Warnings {
+		if w.Kind == measure.Throttled {
+			took.throttled = w.Detail
+		}
+	}
+	all, n := got.Timings[0].Median, float64(rounds*sets)
+	took.seconds = measure.Estimate{Value: all.Value / n, Low: all.Low / n, High: all.High / n, Confidence: all.Confidence}
+	return took, nil
 }
 
 // repeat runs calls one after the other, so many times. Their results stay until all have run:

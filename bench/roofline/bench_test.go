@@ -19,21 +19,17 @@ func TestTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer dev.Close()
-	b := &Bench{Device: dev, Shape: Tiny(4, 4), Options: QuickOptions()}
-	rates, err := b.Rates(t.Context())
+	b := &Bench{Device: dev, Shape: Tiny(4, 4), Options: QuickOptions(), Watcher: hotDevice{}}
+	cases := b.Cases()
+	rates, rows, err := b.Run(t.Context(), cases)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !(rates.Bytes > 0 && rates.Plain > 0 && rates.Dense > 0) {
-		t.Errorf("rates %+v", rates)
+	if !(rates.Bytes > 0 && rates.Plain > 0 && rates.Dense > 0) || len(rows) != len(cases) {
+		t.Fatalf("rates %+v, %d rows", rates, len(rows))
 	}
-	var rows []Row
-	for _, c := range b.Cases() {
-		row, err := b.Time(t.Context(), c, rates)
-		if err != nil {
-			t.Fatal(err)
-		}
-		work, err := c.count()
+	for i, row := range rows {
+		work, err := cases[i].count()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,12 +38,11 @@ func TestTime(t *testing.T) {
 			bytes, operations = bytes+l.Bytes, operations+l.Operations
 		}
 		if row.Bytes != workers*bytes || row.Operations != workers*operations || bytes == 0 {
-			t.Errorf("%s %s: %d bytes and %d operations, want %d times %d and %d", c.Op, c.Shape, row.Bytes, row.Operations, workers, bytes, operations)
+			t.Errorf("%s %s: %d bytes and %d operations, want %d times %d and %d", row.Op, row.Shape, row.Bytes, row.Operations, workers, bytes, operations)
 		}
 		if !(row.Floor > 0 && row.Seconds.Value > 0 && row.Share() > 0) {
 			t.Errorf("%+v", row)
 		}
-		rows = append(rows, row)
 	}
 	// Products count their operations: 4 sequences of 4 tokens, 32 wide.
 	for _, r := range rows {
@@ -59,9 +54,16 @@ func TestTime(t *testing.T) {
 	if err := Print(&out, rows, func(op string) string { return "as " + op }); err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Count(out.String(), "\n"); got != len(rows)+1 || !strings.Contains(out.String(), "as AttentionBackward") {
+	if got := strings.Count(out.String(), " %, throttled: power limit in 50 % of readings\n"); got != len(rows) || !strings.Contains(out.String(), "as AttentionBackward") {
 		t.Errorf("the table is\n%s", out.String())
 	}
+}
+
+// hotDevice reports that it was slowed down.
+type hotDevice struct{ measure.Unwatched }
+
+func (hotDevice) Stop() measure.Telemetry {
+	return measure.Telemetry{Throttles: []measure.Throttle{{Reason: "power limit", Share: 0.5}}}
 }
 
 // broken is a device that has no memory to give.
@@ -78,13 +80,13 @@ func TestTimeFails(t *testing.T) {
 	}
 	defer dev.Close()
 	b := &Bench{Device: broken{dev}, Shape: Tiny(1, 4), Options: QuickOptions()}
-	if _, err := b.Rates(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "Copy 16 x 1024: ") {
+	if _, err := b.rates(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "Copy 16 x 1024: ") {
 		t.Errorf("without memory: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	b.Device = dev
-	if _, err := b.Rates(ctx); err == nil {
+	if _, err := b.rates(ctx); err == nil {
 		t.Error("went on after it was stopped")
 	}
 }
@@ -107,14 +109,17 @@ func TestRatesFloor(t *testing.T) {
 			t.Errorf("%s: %v seconds (arithmetic %v), want %v (%v)", c.name, got, arithmetic, c.want, c.arithmetic)
 		}
 	}
-	row := Row{Op: "Add", Shape: "2 x 2", Bytes: 5e6, Operations: 2e6, Floor: 0.001, Arithmetic: true,
-		Seconds: measure.Estimate{Value: 0.004, Low: 0.0038, High: 0.0042}}
+	if got, want := r.best(Rates{5, 200, 2000}), (Rates{10, 200, 2000}); got != want {
+		t.Errorf("the best rates are %+v, want %+v", got, want)
+	}
+	row := Row{Op: "Add", Shape: "2 x 2", Seconds: measure.Estimate{Value: 0.004, Low: 0.0038, High: 0.0042}}
+	row.bound([]Launch{{Bytes: 2e6, Operations: 1e6}, {Bytes: 5e5}}, 2, Rates{Bytes: 1e10, Plain: 2.5e9})
 	var out strings.Builder
 	if err := Print(&out, []Row{row}, func(string) string { return "yes" }); err != nil {
 		t.Fatal(err)
 	}
 	want := "op   one worker's share  checked  time  ±    MB  Mop  floor  limit       share reached\n" +
-		"Add  2 x 2               yes      4ms   5 %  5   2    1ms    arithmetic  25.0 %\n"
+		"Add  2 x 2               yes      4ms   5 %  5   2    900µs  arithmetic  22.5 %\n"
 	if out.String() != want {
 		t.Errorf("got\n%swant\n%s", out.String(), want)
 	}

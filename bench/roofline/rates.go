@@ -30,20 +30,25 @@ func (r Rates) String() string {
 		r.Bytes/1e9, r.Dense/1e9, r.Plain/1e9)
 }
 
-// Rates measures the device.
-func (b *Bench) Rates(ctx context.Context) (Rates, error) {
+// best has the higher of each.
+func (r Rates) best(s Rates) Rates {
+	return Rates{max(r.Bytes, s.Bytes), max(r.Plain, s.Plain), max(r.Dense, s.Dense)}
+}
+
+// rates measures the device.
+func (b *Bench) rates(ctx context.Context) (Rates, error) {
 	var r Rates
 	bytes := b.Options.CopyBytes / int64(b.Device.Workers())
 	const cols = 1024
 	rows := int(max(1, bytes/(4*cols)))
-	seconds, err := b.seconds(ctx, Case{"Copy", shape(rows, cols), func(in *inputs) call {
+	took, err := b.time(ctx, Case{"Copy", shape(rows, cols), func(in *inputs) call {
 		src, dst := in.real(rows, cols), in.real(rows, cols) // both written, so that both are there
 		return func(ops kernels.Backward) *kernels.Tensor { ops.Copy(dst, src); return dst }
 	}}, 1)
 	if err != nil {
 		return r, err
 	}
-	r.Bytes = 8 * float64(b.Device.Workers()) * float64(rows) * cols / seconds.Value
+	r.Bytes = 8 * float64(b.Device.Workers()) * float64(rows) * cols / took.seconds.Value
 	if r.Dense, err = b.product(ctx, func(n int) Case {
 		return Shape{Sequences: 1, Length: n}.linear("", n, n, func(*inputs) kernels.Epilogue { return kernels.Epilogue{} })
 	}); err != nil {
@@ -60,12 +65,12 @@ func (b *Bench) Rates(ctx context.Context) (Rates, error) {
 // product is the best rate of larger and larger square products.
 func (b *Bench) product(ctx context.Context, of func(n int) Case) (best float64, err error) {
 	for n := b.Options.LeastProduct; n <= b.Options.MostProduct; n *= 2 {
-		seconds, err := b.seconds(ctx, of(n), 1)
+		took, err := b.time(ctx, of(n), 1)
 		if err != nil {
 			return 0, err
 		}
-		best = max(best, 2*float64(b.Device.Workers())*float64(n)*float64(n)*float64(n)/seconds.Value)
-		if seconds.Value > largeProduct {
+		best = max(best, 2*float64(b.Device.Workers())*float64(n)*float64(n)*float64(n)/took.seconds.Value)
+		if took.seconds.Value > largeProduct {
 			break
 		}
 	}

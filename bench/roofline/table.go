@@ -17,8 +17,12 @@ func Print(w io.Writer, rows []Row, checked func(op string) string) error {
 		if r.Arithmetic {
 			limit = "arithmetic"
 		}
-		fmt.Fprintf(tab, "%s\t%s\t%s\t%v\t%.0f %%\t%.4g\t%.4g\t%v\t%s\t%.1f %%\n", r.Op, r.Shape, checked(r.Op), measure.Rounded(r.Seconds.Value),
-			100*r.Seconds.RelativeWidth(), float64(r.Bytes)/1e6, float64(r.Operations)/1e6, measure.Rounded(r.Floor), limit, 100*r.Share())
+		throttled := ""
+		if r.Throttled != "" {
+			throttled = ", throttled: " + r.Throttled
+		}
+		fmt.Fprintf(tab, "%s\t%s\t%s\t%v\t%.0f %%\t%.4g\t%.4g\t%v\t%s\t%.1f %%%s\n", r.Op, r.Shape, checked(r.Op), measure.Rounded(r.Seconds.Value),
+			100*r.Seconds.RelativeWidth(), float64(r.Bytes)/1e6, float64(r.Operations)/1e6, measure.Rounded(r.Floor), limit, 100*r.Share(), throttled)
 	}
 	return tab.Flush()
 }
