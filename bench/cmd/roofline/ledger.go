@@ -111,7 +111,7 @@ func (l ledger) print(w io.Writer) error {
 	fmt.Fprintln(tab)
 	for _, a := range append(accounts, l.total()) {
 		fmt.Fprintf(tab, "%s\t%.0f\t%.2f\t%.3f\t", a.op, a.calls, a.operations/1e9, a.bytes/1e9)
-		for c := range roofline.Chips() {
+		for c := range a.seconds {
 			fmt.Fprintf(tab, "%.3f\t%s\t", 1e3*a.seconds[c][roofline.InFloat32], a.limit(c))
 		}
 		fmt.Fprintln(tab)
