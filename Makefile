@@ -1,7 +1,7 @@
 # Bare `make` prints the targets below, from their ## comments.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run experiments setup build cuda test bench golden lint fmt fuzz sanitize roofline mutate clean
+.PHONY: help run experiments setup build cuda test bench golden lint fmt fuzz sanitize roofline gpu-check mutate clean
 
 REVISION := $(shell git rev-parse -q --verify HEAD 2>/dev/null || echo unknown)
 DIRTY    := $(shell git diff --quiet HEAD -- 2>/dev/null || echo -dirty)
@@ -58,6 +58,9 @@ sanitize: ## test the C kernels under the address and undefined-behaviour saniti
 
 roofline: ## print the least time of each CUDA kernel on A100 and H100 (needs no GPU)
 	go run ./bench/cmd/roofline
+
+gpu-check: ## check and time everything on this machine's GPU, into one report
+	scripts/gpu-check.sh
 
 mutate: ## take barriers and guards out of the CUDA kernels, one at a time (hours; SAMPLE=n for some)
 	scripts/mutate $(if $(SAMPLE),--sample $(SAMPLE))

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
@@ -120,4 +121,14 @@ func Percentile(samples []float64, p float64) float64 {
 		panic(badNoSamples)
 	}
 	return stat.Quantile(p, stat.Empirical, slices.Sorted(slices.Values(samples)), nil)
+}
+
+// Rounded is a time of so many seconds, to three digits or so, for people.
+func Rounded(seconds float64) time.Duration {
+	d := time.Duration(seconds * float64(time.Second))
+	unit := time.Duration(1)
+	for unit*1000 <= d {
+		unit *= 10
+	}
+	return d.Round(unit)
 }

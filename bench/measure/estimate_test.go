@@ -141,3 +141,11 @@ func TestPanics(t *testing.T) {
 		}()
 	}
 }
+
+func TestRounded(t *testing.T) {
+	for seconds, want := range map[float64]string{0.0123456: "12.3ms", 1.23456e-6: "1.23µs", 2: "2s", 0: "0s"} {
+		if got := Rounded(seconds).String(); got != want {
+			t.Errorf("%v s is %s, want %s", seconds, got, want)
+		}
+	}
+}

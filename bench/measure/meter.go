@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"time"
 )
 
 // Energy is what the device used for a case, by its own rounds.
@@ -145,7 +144,7 @@ func (m *meter) energy(i int, work float64) *Energy {
 func (m *meter) doubt(i int) error {
 	if !m.resolves(i) {
 		return fmt.Errorf("a round of %v is too short for a counter that moves every %v: at least %d updates are wanted",
-			rounded(m.shortest(i)), rounded(m.counter.Every.Seconds()), leastUpdates)
+			Rounded(m.shortest(i)), Rounded(m.counter.Every.Seconds()), leastUpdates)
 	}
 	for _, s := range m.spent[i] {
 		if s.joules <= 0 {
@@ -153,16 +152,6 @@ func (m *meter) doubt(i int) error {
 		}
 	}
 	return nil
-}
-
-// rounded is a time with three digits or so.
-func rounded(seconds float64) time.Duration {
-	d := time.Duration(seconds * float64(time.Second))
-	unit := time.Duration(1)
-	for unit*1000 <= d {
-		unit *= 10
-	}
-	return d.Round(unit)
 }
 
 // watch starts a watcher, which may be nil. What it returns stops it, the first time that it

@@ -192,11 +192,3 @@ func TestThrottledWarning(t *testing.T) {
 		t.Errorf("warnings %v", r.Warnings)
 	}
 }
-
-func TestRounded(t *testing.T) {
-	for seconds, want := range map[float64]string{0.0123456: "12.3ms", 1.23456e-6: "1.23µs", 2: "2s", 0: "0s"} {
-		if got := rounded(seconds).String(); got != want {
-			t.Errorf("%v s is %s, want %s", seconds, got, want)
-		}
-	}
-}

@@ -11,7 +11,6 @@ import (
 	"optin/bench/prune"
 	"optin/cuda"
 	"optin/kernels/cpu"
-	"optin/kernels/kerneltest"
 
 	"github.com/spf13/cobra"
 )
@@ -123,69 +122,4 @@ func orUnknown(s string) string {
 		return "unknown"
 	}
 	return s
-}
-
-func selftestCommand() *cobra.Command {
-	var device string
-	var threads int
-	var quick bool
-	cmd := &cobra.Command{
-		Use:   "selftest",
-		Short: "check every kernel against the float64 reference on this machine",
-		Args:  args(0, 0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			dev, err := openDevice(device, threads, cmd.ErrOrStderr())
-			if err != nil {
-				return err
-			}
-			defer dev.Close()
-			fmt.Fprintln(cmd.OutOrStdout(), dev.Describe())
-			results, err := kerneltest.Check(dev, kerneltest.Options{Quick: quick})
-			if err != nil {
-				return err
-			}
-			return printChecks(cmd.OutOrStdout(), results)
-		},
-	}
-	cmd.Flags().StringVar(&device, "device", "cpu", "auto, cpu, cuda or ref")
-	cmd.Flags().IntVar(&threads, "threads", 0, "workers; 0: one for every core or GPU")
-	cmd.Flags().BoolVar(&quick, "quick", false, "leave out the large shapes")
-	return cmd
-}
-
-// printChecks sums up the checks per op, and lists what failed in full.
-func printChecks(w io.Writer, results []kerneltest.Result) error {
-	type summary struct {
-		cases, failed int
-		share         float64
-	}
-	byOp := map[string]*summary{}
-	var ops []string
-	failed := 0
-	for _, r := range results {
-		s := byOp[r.Op]
-		if s == nil {
-			s = &summary{}
-			byOp[r.Op] = s
-			ops = append(ops, r.Op)
-		}
-		s.cases++
-		if !r.OK {
-			s.failed++
-			failed++
-			fmt.Fprintf(w, "FAILED  %v\n", r)
-		} else if r.Tolerance > 0 {
-			s.share = max(s.share, r.Share)
-		}
-	}
-	fmt.Fprintf(w, "%-24s %6s %7s  %s\n", "op", "cases", "failed", "most of the tolerance used")
-	for _, op := range ops {
-		s := byOp[op]
-		fmt.Fprintf(w, "%-24s %6d %7d  %.0f %%\n", op, s.cases, s.failed, 100*s.share)
-	}
-	if failed > 0 {
-		return fmt.Errorf("selftest: %d of %d cases failed on this machine; please report the lines above", failed, len(results))
-	}
-	fmt.Fprintf(w, "all %d cases passed\n", len(results))
-	return nil
 }

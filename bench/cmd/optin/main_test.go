@@ -46,8 +46,20 @@ func TestSelftest(t *testing.T) {
 		t.Skip("takes seconds")
 	}
 	got := works(t, "selftest", "--device", "ref", "--threads", "1", "--quick")
-	if !strings.Contains(got, "cases passed") || !strings.Contains(got, "Attention") {
+	if !strings.Contains(got, "cases passed") || !strings.Contains(got, "Attention") || strings.Contains(got, "share reached") {
 		t.Errorf("got\n%s", got)
+	}
+	got = works(t, "selftest", "--quick", "--threads", "1", "--batch", "1x4", "--ops", "Attention,LayerNormBackward")
+	for _, want := range []string{"a copy moves", "1 sequences of 4 tokens, width 32", "share reached", "\nAttention ", "1 x 4, 2 heads", "\nLayerNormBackward ", "4 x 32, residual"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "Linear") {
+		t.Errorf("more ops than were asked for in\n%s", got)
+	}
+	if got = works(t, "selftest", "--quick", "--threads", "1", "--time=false", "--ops", "Add"); strings.Contains(got, "share reached") {
+		t.Errorf("timed all the same:\n%s", got)
 	}
 }
 
@@ -73,6 +85,10 @@ func TestUsage(t *testing.T) {
 		{"--text-pair goes with --text", []string{"predict", "--model", m, "--input", "a", "--text-pair", "b"}},
 		{"--seq-len 49: the model takes 1 to 48 tokens", []string{"info", m, "--seq-len", "49"}},
 		{`device "gpu": want auto, cpu, cuda or ref`, []string{"selftest", "--device", "gpu"}},
+		{"--batch 3: want SEQUENCESxTOKENS, such as 32x128", []string{"selftest", "--batch", "3"}},
+		{"--batch 3x1: want SEQUENCESxTOKENS", []string{"selftest", "--batch", "3x1"}},
+		{"--batch 3x4x5: want SEQUENCESxTOKENS", []string{"selftest", "--batch", "3x4x5"}},
+		{"--ops Linea: no such op", []string{"selftest", "--ops", "Linea"}},
 	} {
 		fails(t, exitUsage, []string{"optin: " + c.want, "Try: optin help"}, c.args...)
 	}

@@ -6,16 +6,9 @@ import (
 	"io"
 	"slices"
 	"text/tabwriter"
-)
 
-// launch is one run of a kernel: the bytes that it must move, each once, and the
-// operations of its products.
-type launch struct {
-	unit       unit
-	bytes      int64
-	operations int64
-	fused      int64 // of the bytes, those that stay on the chip where dense products fuse their epilogue
-}
+	"optin/bench/roofline"
+)
 
 // account sums up the launches of one kernel.
 type account struct {
@@ -41,16 +34,16 @@ func (l ledger) of(op string) *account {
 }
 
 // enter adds a launch.
-func (l ledger) enter(op string, one launch) {
+func (l ledger) enter(op string, one roofline.Launch) {
 	a := l.of(op)
 	a.calls++
-	a.bytes += float64(one.bytes)
-	a.operations += float64(one.operations)
-	for c, chip := range chips {
+	a.bytes += float64(one.Bytes)
+	a.operations += float64(one.Operations)
+	for c, chip := range roofline.Chips() {
 		for p := range a.seconds[c] {
-			seconds, arithmetic := chip.floor(one, precision(p))
+			seconds, arithmetic := chip.Floor(one, roofline.Precision(p))
 			a.seconds[c][p] += seconds
-			if arithmetic && precision(p) == inFloat32 {
+			if arithmetic && roofline.Precision(p) == roofline.InFloat32 {
 				a.arithmetic[c] += seconds
 			}
 		}
@@ -89,7 +82,7 @@ func (l ledger) total() *account {
 // limit says what holds an account back on chip c.
 func (a *account) limit(c int) string {
 	share := 0.0
-	if all := a.seconds[c][inFloat32]; all > 0 {
+	if all := a.seconds[c][roofline.InFloat32]; all > 0 {
 		share = a.arithmetic[c] / all
 	}
 	switch {
@@ -108,18 +101,18 @@ func (l ledger) print(w io.Writer) error {
 		accounts = append(accounts, a)
 	}
 	slices.SortFunc(accounts, func(a, b *account) int {
-		return cmp.Or(-cmp.Compare(a.seconds[0][inFloat32], b.seconds[0][inFloat32]), cmp.Compare(a.op, b.op))
+		return cmp.Or(-cmp.Compare(a.seconds[0][roofline.InFloat32], b.seconds[0][roofline.InFloat32]), cmp.Compare(a.op, b.op))
 	})
 	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(tab, "kernel\tlaunches\tGop\tGB\t")
-	for _, chip := range chips {
+	for _, chip := range roofline.Chips() {
 		fmt.Fprintf(tab, "%s ms\tlimit\t", chip.Name)
 	}
 	fmt.Fprintln(tab)
 	for _, a := range append(accounts, l.total()) {
 		fmt.Fprintf(tab, "%s\t%.0f\t%.2f\t%.3f\t", a.op, a.calls, a.operations/1e9, a.bytes/1e9)
-		for c := range chips {
-			fmt.Fprintf(tab, "%.3f\t%s\t", 1e3*a.seconds[c][inFloat32], a.limit(c))
+		for c := range a.seconds {
+			fmt.Fprintf(tab, "%.3f\t%s\t", 1e3*a.seconds[c][roofline.InFloat32], a.limit(c))
 		}
 		fmt.Fprintln(tab)
 	}
@@ -127,9 +120,9 @@ func (l ledger) print(w io.Writer) error {
 		return err
 	}
 	total := l.total()
-	for _, p := range []precision{inTF32, inBF16} {
+	for _, p := range []roofline.Precision{roofline.InTF32, roofline.InBF16} {
 		fmt.Fprintf(w, "total with dense products in %v:", p)
-		for c, chip := range chips {
+		for c, chip := range roofline.Chips() {
 			fmt.Fprintf(w, "  %s %.3f ms", chip.Name, 1e3*total.seconds[c][p])
 		}
 		fmt.Fprintln(w)

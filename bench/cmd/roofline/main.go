@@ -16,6 +16,7 @@ import (
 
 	"optin/bench/model"
 	"optin/bench/prune"
+	"optin/bench/roofline"
 	"optin/kernels"
 )
 
@@ -44,7 +45,7 @@ func (p plan) run(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	for _, c := range chips {
+	for _, c := range roofline.Chips() {
 		fmt.Fprintf(w, "%s  %.2f TB/s, TFLOP/s: %.1f float32, %.0f tf32, %.0f bf16, %.1f float64\n",
 			c.Name, c.Bytes/1e12, c.Float32/1e12, c.TF32/1e12, c.BF16/1e12, c.Float64/1e12)
 	}
@@ -70,14 +71,15 @@ func (p plan) run(ctx context.Context, w io.Writer) error {
 }
 
 func (p plan) forward(ctx context.Context, m model.Model) (ledger, error) {
-	dev := newTracer()
+	book := ledger{}
+	dev := roofline.NewTracer(book.enter)
 	defer dev.Close()
 	in := text(p.sequences, p.length)
 	err := dev.One(ctx, func(ops kernels.Ops) error {
 		model.Forward(m, model.NewPass(ops, in), in)
 		return nil
 	})
-	return dev.book, err
+	return book, err
 }
 
 // exact scores all heads, and all neurons by way of two runs with some of them: what one
@@ -107,7 +109,8 @@ func (p plan) exact(ctx context.Context, m model.Model) (ledger, error) {
 
 // scored is exact scoring of all heads and of the given number of neurons of each layer.
 func (p plan) scored(ctx context.Context, m model.Model, neurons int) (ledger, error) {
-	dev := newTracer()
+	book := ledger{}
+	dev := roofline.NewTracer(book.enter)
 	defer dev.Close()
 	o := prune.DefaultOptions()
 	o.Rows = p.rows
@@ -118,15 +121,16 @@ func (p plan) scored(ctx context.Context, m model.Model, neurons int) (ledger, e
 		return neurons
 	}
 	_, err := prune.Trajectory(ctx, dev, m, []*model.Input{text(p.sequences, p.length)}, o, nil)
-	return dev.book, err
+	return book, err
 }
 
 // estimated is scoring of all units at once by backward passes.
 func (p plan) estimated(ctx context.Context, m model.Model) (ledger, error) {
-	dev := newTracer()
+	book := ledger{}
+	dev := roofline.NewTracer(book.enter)
 	defer dev.Close()
 	o := prune.DefaultProbeOptions()
 	o.Probes, o.Rows = p.probes, 0
 	_, err := prune.Probe(ctx, dev, m, []*model.Input{text(p.sequences, p.length)}, o, nil)
-	return dev.book, err
+	return book, err
 }

@@ -8,37 +8,7 @@ import (
 
 	"optin/bench/model"
 	"optin/bench/prune"
-	"optin/kernels"
-	"optin/kernels/kerneltest"
 )
-
-// TestEveryOpIsBooked runs the conformance programs: what is not booked would be missing
-// from every floor.
-func TestEveryOpIsBooked(t *testing.T) {
-	free := map[string]bool{} // copies between host and device
-	for _, op := range []string{"New", "Upload", "UploadInts", "Download", "Mark", "Release"} {
-		free[op] = true
-	}
-	for _, p := range kerneltest.Programs(true) {
-		dev := newTracer()
-		run, forget := p.Open(1)
-		if err := dev.One(context.Background(), func(ops kernels.Ops) error {
-			run(ops)
-			return nil
-		}); err != nil {
-			t.Fatal(err)
-		}
-		forget(dev)
-		tally := dev.Tally()
-		dev.Close()
-		if _, ok := dev.book[p.Op]; !ok && !free[p.Op] {
-			t.Errorf("%s %s: booked %v", p.Op, p.Shape, dev.book)
-		}
-		if got, want := dev.book.total().operations, tally; got != 2*float64(want.MACs+want.LossMACs) {
-			t.Errorf("%s %s: %v operations, the tally has %+v", p.Op, p.Shape, got, want)
-		}
-	}
-}
 
 func TestForwardCountsWhatPruneCounts(t *testing.T) {
 	m, err := bert(2)
@@ -56,32 +26,6 @@ func TestForwardCountsWhatPruneCounts(t *testing.T) {
 	// Each of the 12 products of the blocks reads its weights.
 	if least := 4.0 * 2 * (4*768*768 + 2*768*3072); book["Linear"].bytes < least {
 		t.Errorf("Linear moves %v bytes, want at least the blocks' weights, %v", book["Linear"].bytes, least)
-	}
-}
-
-func TestFloor(t *testing.T) {
-	chip := Chip{Bytes: 10, Float32: 100, Float64: 50, TF32: 1000, BF16: 2000}
-	for _, c := range []struct {
-		name       string
-		launch     launch
-		at         precision
-		want       float64
-		arithmetic bool
-	}{
-		{"memory", launch{bytes: 20, operations: 100}, inFloat32, 2, false},
-		{"arithmetic", launch{bytes: 20, operations: 400}, inFloat32, 4, true},
-		{"double", launch{unit: float64s, bytes: 20, operations: 400}, inBF16, 8, true},
-		{"dense", launch{unit: dense, bytes: 20, operations: 4000}, inFloat32, 40, true},
-		{"dense in tf32", launch{unit: dense, bytes: 20, operations: 4000}, inTF32, 4, true},
-		{"dense in bf16", launch{unit: dense, bytes: 20, operations: 4000}, inBF16, 2, false},
-		{"plain in bf16", launch{bytes: 20, operations: 4000}, inBF16, 40, true},
-		{"not fused", launch{bytes: 50, fused: 40}, inFloat32, 5, false},
-		{"fused", launch{bytes: 50, fused: 40}, inTF32, 1, false},
-	} {
-		got, arithmetic := chip.floor(c.launch, c.at)
-		if got != c.want || arithmetic != c.arithmetic {
-			t.Errorf("%s: %v seconds (arithmetic %v), want %v (%v)", c.name, got, arithmetic, c.want, c.arithmetic)
-		}
 	}
 }
 

@@ -1,9 +1,9 @@
-package main
+package roofline
 
 import "optin/kernels"
 
 func (t *traced) MatMul(a, b *kernels.Tensor, ta, tb bool) (y *kernels.Tensor) {
-	t.counted("MatMul", float32s, func() int64 {
+	t.counted("MatMul", Plain, func() int64 {
 		y = t.Backward.MatMul(a, b, ta, tb)
 		return size(a, b, y)
 	})
@@ -26,7 +26,7 @@ func (t *traced) SumRows(dst, x *kernels.Tensor) {
 // ScatterAdd reads and writes the rows of dst that x falls into, at most as many as x has.
 func (t *traced) ScatterAdd(dst, x, idx *kernels.Tensor, span int) {
 	t.Backward.ScatterAdd(dst, x, idx, span)
-	t.book.enter("ScatterAdd", launch{bytes: 2*min(size(dst), size(x)) + size(x, idx)})
+	t.enter("ScatterAdd", Launch{Bytes: 2*min(size(dst), size(x)) + size(x, idx)})
 }
 
 func (t *traced) UnitSums(dst, x, y *kernels.Tensor, seg *kernels.Sequences) {
@@ -35,7 +35,7 @@ func (t *traced) UnitSums(dst, x, y *kernels.Tensor, seg *kernels.Sequences) {
 }
 
 func (t *traced) LinearBackward(dy *kernels.Tensor, w *kernels.Weight) (dx *kernels.Tensor) {
-	t.counted("LinearBackward", float32s, func() int64 {
+	t.counted("LinearBackward", Plain, func() int64 {
 		dx = t.Backward.LinearBackward(dy, w)
 		return size(dy, dx) + weigh(w)
 	})
@@ -48,17 +48,17 @@ func (t *traced) Derivative(x *kernels.Tensor, act kernels.Activation) *kernels.
 
 func (t *traced) LayerNormBackward(dy, x, residual *kernels.Tensor, gamma *kernels.Weight, eps float64) *kernels.Tensor {
 	dx := t.Backward.LayerNormBackward(dy, x, residual, gamma, eps)
-	t.book.enter("LayerNormBackward", launch{bytes: size(dy, x, residual, dx) + weigh(gamma)})
+	t.enter("LayerNormBackward", Launch{Bytes: size(dy, x, residual, dx) + weigh(gamma)})
 	return dx
 }
 
 func (t *traced) LayerNormWeights(dgamma, dbeta, dy, x, residual *kernels.Tensor, eps float64) {
 	t.Backward.LayerNormWeights(dgamma, dbeta, dy, x, residual, eps)
-	t.book.enter("LayerNormWeights", launch{bytes: 2*size(dgamma, dbeta) + size(dy, x, residual)})
+	t.enter("LayerNormWeights", Launch{Bytes: 2*size(dgamma, dbeta) + size(dy, x, residual)})
 }
 
 func (t *traced) AttentionBackward(dy, q, k, v *kernels.Tensor, s kernels.AttentionSpec) (dq, dk, dv *kernels.Tensor) {
-	t.counted("AttentionBackward", float32s, func() int64 {
+	t.counted("AttentionBackward", Plain, func() int64 {
 		dq, dk, dv = t.Backward.AttentionBackward(dy, q, k, v, s)
 		return size(dy, q, k, v, s.Bias, s.KeyBias, dq, dk, dv)
 	})
@@ -80,7 +80,7 @@ func (t *traced) PatchifyBackward(dy *kernels.Tensor, s kernels.PatchSpec) *kern
 // RemoveUnitsBackward writes the gradient to one unit of each variant's values, and zeros
 // beside it.
 func (t *traced) RemoveUnitsBackward(dy, values, consumer, units *kernels.Tensor, width int) (d *kernels.Tensor) {
-	t.counted("RemoveUnitsBackward", float32s, func() int64 {
+	t.counted("RemoveUnitsBackward", Plain, func() int64 {
 		d = t.Backward.RemoveUnitsBackward(dy, values, consumer, units, width)
 		return size(dy, units, d) + 4*int64(width)*int64(consumer.Cols)*int64(units.Rows)
 	})
@@ -101,12 +101,12 @@ func (t *traced) SquaredErrorBackward(d, x, base *kernels.Tensor) *kernels.Tenso
 
 func (t *traced) ManifoldLossBackward(d, aa, ae, ee *kernels.Tensor) (daa, dae, dee *kernels.Tensor) {
 	daa, dae, dee = t.Backward.ManifoldLossBackward(d, aa, ae, ee)
-	t.book.enter("ManifoldLossBackward", launch{bytes: size(d, aa, ae, ee, daa, dae, dee)})
+	t.enter("ManifoldLossBackward", Launch{Bytes: size(d, aa, ae, ee, daa, dae, dee)})
 	return daa, dae, dee
 }
 
 func (t *traced) ManifoldLossRowsBackward(d, a, e *kernels.Tensor) (da, de *kernels.Tensor) {
-	t.counted("ManifoldLossRowsBackward", float32s, func() int64 {
+	t.counted("ManifoldLossRowsBackward", Plain, func() int64 {
 		da, de = t.Backward.ManifoldLossRowsBackward(d, a, e)
 		return size(d, a, e, da, de)
 	})
@@ -115,7 +115,7 @@ func (t *traced) ManifoldLossRowsBackward(d, a, e *kernels.Tensor) (da, de *kern
 
 func (t *traced) AdamW(w, m, v, g *kernels.Tensor, s kernels.AdamWStep) {
 	t.Backward.AdamW(w, m, v, g, s)
-	t.book.enter("AdamW", launch{bytes: 2*size(w, m, v) + size(g)})
+	t.enter("AdamW", Launch{Bytes: 2*size(w, m, v) + size(g)})
 }
 
 func (t *traced) SquaredNorm(dst, x *kernels.Tensor) {

@@ -1,4 +1,4 @@
-package main
+package roofline
 
 import (
 	"context"
@@ -7,26 +7,27 @@ import (
 	"optin/kernels/count"
 )
 
-// tracer is a counting device that also books what every op must move and compute.
-type tracer struct {
+// Tracer is a counting device that also books what every op must move and compute.
+type Tracer struct {
 	*count.Device
-	book ledger
+	book func(op string, l Launch)
 }
 
-func newTracer() *tracer { return &tracer{count.New(), ledger{}} }
+// NewTracer makes a tracer that calls book for every launch. It has one worker, so book needs
+// no lock.
+func NewTracer(book func(op string, l Launch)) *Tracer { return &Tracer{count.New(), book} }
 
-// Each is kernels.Device.Each with ops that book. The counting device has one worker, so
-// the ledger needs no lock.
-func (d *tracer) Each(ctx context.Context, n int, f func(kernels.Ops, int) error) error {
+// Each is kernels.Device.Each with ops that book.
+func (d *Tracer) Each(ctx context.Context, n int, f func(kernels.Ops, int) error) error {
 	return d.Device.Each(ctx, n, func(ops kernels.Ops, i int) error { return f(d.wrap(ops), i) })
 }
 
 // One is kernels.Device.One with ops that book.
-func (d *tracer) One(ctx context.Context, f func(kernels.Ops) error) error {
+func (d *Tracer) One(ctx context.Context, f func(kernels.Ops) error) error {
 	return d.Device.One(ctx, func(ops kernels.Ops) error { return f(d.wrap(ops)) })
 }
 
-func (d *tracer) wrap(ops kernels.Ops) kernels.Ops {
+func (d *Tracer) wrap(ops kernels.Ops) kernels.Ops {
 	return &traced{ops.(kernels.Backward), d.book}
 }
 
@@ -37,7 +38,7 @@ func (d *tracer) wrap(ops kernels.Ops) kernels.Ops {
 // and device, which run beside the kernels, are not booked.
 type traced struct {
 	kernels.Backward
-	book ledger
+	enter func(op string, l Launch)
 }
 
 // size is the bytes of tensors, those that are nil having none.
@@ -68,45 +69,45 @@ func weigh(weights ...*kernels.Weight) int64 {
 
 // moved books a launch without products that reads in and writes y, which it returns.
 func (t *traced) moved(op string, y *kernels.Tensor, in ...*kernels.Tensor) *kernels.Tensor {
-	t.book.enter(op, launch{bytes: size(y) + size(in...)})
+	t.enter(op, Launch{Bytes: size(y) + size(in...)})
 	return y
 }
 
 // added books a launch without products that reads in and adds to dst.
 func (t *traced) added(op string, dst *kernels.Tensor, in ...*kernels.Tensor) {
-	t.book.enter(op, launch{bytes: 2*size(dst) + size(in...)})
+	t.enter(op, Launch{Bytes: 2*size(dst) + size(in...)})
 }
 
 // counted runs call and books its products, on u, with the bytes that it returns.
-func (t *traced) counted(op string, u unit, call func() int64) {
+func (t *traced) counted(op string, u Unit, call func() int64) {
 	before := t.Tally()
 	bytes := call()
 	ran := t.Tally().Sub(before)
-	t.book.enter(op, launch{unit: u, bytes: bytes, operations: 2 * (ran.MACs + ran.LossMACs)})
+	t.enter(op, Launch{Unit: u, Bytes: bytes, Operations: 2 * (ran.MACs + ran.LossMACs)})
 }
 
 // Linear is two launches, as the float32 path has it: the product by cuBLAS, and a kernel
 // that reads and writes it again where there is an epilogue. On tensor cores they are one.
 func (t *traced) Linear(x *kernels.Tensor, w *kernels.Weight, e kernels.Epilogue) (y *kernels.Tensor) {
-	t.counted("Linear", dense, func() int64 {
+	t.counted("Linear", Dense, func() int64 {
 		y = t.Backward.Linear(x, w, e)
 		return size(x, y) + weigh(w)
 	})
 	if e != (kernels.Epilogue{}) {
 		again := 2 * size(y)
-		t.book.enter("Linear epilogue", launch{bytes: again + size(e.Mask, e.Residual) + weigh(e.Bias), fused: again})
+		t.enter("Linear epilogue", Launch{Bytes: again + size(e.Mask, e.Residual) + weigh(e.Bias), Fused: again})
 	}
 	return y
 }
 
 func (t *traced) LayerNorm(x, residual *kernels.Tensor, gamma, beta *kernels.Weight, eps float64) *kernels.Tensor {
 	y := t.Backward.LayerNorm(x, residual, gamma, beta, eps)
-	t.book.enter("LayerNorm", launch{bytes: size(x, residual, y) + weigh(gamma, beta)})
+	t.enter("LayerNorm", Launch{Bytes: size(x, residual, y) + weigh(gamma, beta)})
 	return y
 }
 
 func (t *traced) Attention(q, k, v *kernels.Tensor, s kernels.AttentionSpec) (y *kernels.Tensor) {
-	t.counted("Attention", float32s, func() int64 {
+	t.counted("Attention", Plain, func() int64 {
 		y = t.Backward.Attention(q, k, v, s)
 		return size(q, k, v, y, s.HeadMask, s.Bias, s.KeyBias)
 	})
@@ -168,7 +169,7 @@ func (t *traced) Copy(dst, src *kernels.Tensor) {
 
 // RemoveUnits reads one unit of each variant's values, not all of them.
 func (t *traced) RemoveUnits(sum, values, consumer, units *kernels.Tensor, width int) (y *kernels.Tensor) {
-	t.counted("RemoveUnits", float32s, func() int64 {
+	t.counted("RemoveUnits", Plain, func() int64 {
 		y = t.Backward.RemoveUnits(sum, values, consumer, units, width)
 		column := 4 * int64(width)
 		return size(sum, y, units) + column*int64(values.Rows) + column*int64(consumer.Cols)*int64(units.Rows)
@@ -185,21 +186,21 @@ func (t *traced) NormalizedDifference(x, phi *kernels.Tensor) *kernels.Tensor {
 }
 
 func (t *traced) GramAdd(gram, a, b *kernels.Tensor) {
-	t.counted("GramAdd", float32s, func() int64 {
+	t.counted("GramAdd", Plain, func() int64 {
 		t.Backward.GramAdd(gram, a, b)
 		return 2*size(gram) + size(a, b)
 	})
 }
 
 func (t *traced) ManifoldLoss(dst, aa, ae, ee *kernels.Tensor) {
-	t.counted("ManifoldLoss", float64s, func() int64 {
+	t.counted("ManifoldLoss", Double, func() int64 {
 		t.Backward.ManifoldLoss(dst, aa, ae, ee)
 		return 2*size(dst) + size(aa, ae, ee)
 	})
 }
 
 func (t *traced) ManifoldLossRows(dst, a, e *kernels.Tensor) {
-	t.counted("ManifoldLossRows", float32s, func() int64 {
+	t.counted("ManifoldLossRows", Plain, func() int64 {
 		t.Backward.ManifoldLossRows(dst, a, e)
 		return 2*size(dst) + size(a, e)
 	})

@@ -1,0 +1,149 @@
+#!/usr/bin/env bash
+# Everything that wants a GPU, in one command, for a machine that has one: compiles and
+# builds, runs the conformance suite and the self-test on the device, the memory and race
+# checkers, a pruning from end to end, and the timings beside those of cuBLAS, PyTorch and
+# FlashAttention; and writes one report. About half an hour. What fails is in the report and
+# the rest still runs; what cannot be run is named, on the terminal and in the report.
+#
+# usage: scripts/gpu-check.sh [--emulated] [REPORT]    default: results/gpu-check.md
+#
+# --emulated is for a machine without a GPU: the kernels run on the emulator, at tiny shapes.
+# It shows that the steps work, and nothing of a GPU.
+#
+# One device is used, the first, or that of CUDA_VISIBLE_DEVICES. Tools are looked for on the
+# path and in CUDA_HOME; PYTHON names the Python that has PyTorch.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit
+
+emulated=
+if [ "${1:-}" = "--emulated" ]; then emulated=1 && shift; fi
+case ${1:-} in -*) echo "gpu-check: unknown option $1; there is --emulated" >&2 && exit 2 ;; esac
+readonly report=${1:-results/gpu-check.md} emulated python=${PYTHON:-python3}
+
+if [ -z "$emulated" ]; then
+  if ! command -v nvidia-smi >/dev/null || ! nvidia-smi -L 2>/dev/null | grep -q '^GPU'; then
+    echo "gpu-check: no GPU that NVIDIA's driver sees (nvidia-smi -L), so nothing was checked; --emulated tries the steps without one" >&2
+    exit 1
+  fi
+  export CUDA_VISIBLE_DEVICES=${CUDA_VISIBLE_DEVICES:-0}
+fi
+
+mkdir -p "$(dirname "$report")" bin || exit
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+readonly text=$work/report.md
+passed=() failed=() missing=()
+
+section() { # section TITLE COMMAND...: runs it, with the end of what it printed in the report
+  local title=$1 status started=$SECONDS verdict=passed
+  shift
+  echo "== $title" >&2
+  "$@" >"$work/out" 2>&1
+  status=$?
+  if [ "$status" -eq 0 ]; then
+    passed+=("$title")
+  else
+    verdict="FAILED (status $status)"
+    failed+=("$title")
+    echo "   $verdict: $(tail -n 1 "$work/out")" >&2
+  fi
+  {
+    printf '\n## %s: %s in %d s\n\n```text\n$ %s\n' "$title" "$verdict" $((SECONDS - started)) "$*"
+    tail -n 200 "$work/out"
+    printf '```\n'
+  } >>"$text"
+}
+
+skip() { # skip TITLE WHY
+  echo "== $1: NOT RUN: $2" >&2
+  printf '\n## %s: NOT RUN\n\n%s\n' "$1" "$2" >>"$text"
+  missing+=("$1")
+}
+
+find_tool() { # find_tool NAME: on the path or in the toolkit
+  command -v "$1" && return
+  local file
+  for file in "${CUDA_HOME:-/usr/local/cuda}"/{bin,compute-sanitizer}/"$1"; do
+    if [ -x "$file" ]; then echo "$file" && return; fi
+  done
+  return 1
+}
+
+list() { # list TITLE...: with semicolons between them
+  local IFS=';'
+  echo "${*:-none}" | sed 's/;/; /g'
+}
+
+device="the emulator, on no GPU: times say nothing"
+if [ -z "$emulated" ]; then device=$(nvidia-smi --query-gpu=name --format=csv,noheader | head -n 1); fi
+{
+  echo "# CUDA on $device"
+  echo
+  echo "$(date -u +%Y-%m-%d), revision $(git rev-parse --short HEAD)$(git diff --quiet HEAD || echo ' with changes'), by scripts/gpu-check.sh."
+} >"$text"
+
+if [ -z "$emulated" ]; then
+  section "machine" nvidia-smi --query-gpu=index,name,driver_version,memory.total,clocks.max.sm,clocks.max.mem,power.limit,mig.mode.current --format=csv
+else
+  skip "machine" "The emulator has no clocks, no power limit, and no other programs on it."
+fi
+section "set-up" scripts/setup
+section "compilers" scripts/cuda-toolkit
+section "kernels and programs" make build cuda
+program=bin/optin-cuda size=()
+if [ -n "$emulated" ]; then
+  size=(--quick)
+  if settings=$(scripts/cuda-emulator); then
+    eval "$settings"
+    program=$work/optin-cuda
+    section "program for the emulator" scripts/cuda-build go build -tags cuda -o "$program" ./bench/cmd/optin
+  else
+    skip "program for the emulator" "The emulator does not build; its messages are above, on the terminal."
+  fi
+fi
+section "conformance" scripts/test-cuda
+section "self-test, each op against its roofline (products are cuBLAS's)" "$program" selftest --device cuda --threads 1 ${size[@]+"${size[@]}"}
+
+if [ -n "$emulated" ]; then
+  skip "memory, race and synchronization checkers" "compute-sanitizer looks at code that runs on a GPU. Without one, SANITIZE=1 scripts/test-cuda has the compiler's sanitizers."
+elif checker=$(find_tool compute-sanitizer); then
+  for tool in memcheck racecheck synccheck initcheck; do
+    section "$tool" "$checker" --tool "$tool" --error-exitcode 9 "$program" selftest --device cuda --threads 1 --quick --time=false
+  done
+else
+  skip "memory, race and synchronization checkers" "compute-sanitizer is not installed; it comes with NVIDIA's toolkit (set CUDA_HOME)."
+fi
+
+# A pruning from end to end, proved by the program itself, and its speed with telemetry.
+job=(--model experiments/models/bert-wordnet --task wordnet --device cuda --output "$work/results")
+scoring=(--set score.samples=64) timing=(--set 'measure.batch=[1, 32]')
+if [ -n "$emulated" ]; then
+  scoring=(--method magnitude --set score.samples=2)
+  timing=(--set measure.batch=1 --set measure.samples=6 --set measure.min_time=0 --set measure.end_to_end=false)
+fi
+section "prune" "$program" prune "${job[@]}" --keep 0.5 "${scoring[@]}" --out "$work/pruned"
+section "time, dense against pruned" "$program" time "${job[@]}" --pruned "$work/pruned" "${timing[@]}"
+
+if ! "$python" -c 'import torch' 2>/dev/null; then
+  skip "PyTorch and FlashAttention" "PyTorch is not installed for $python (set PYTHON)."
+elif [ -n "$emulated" ]; then
+  section "PyTorch, on the CPU at tiny shapes" "$python" scripts/gpu_peers.py --device cpu --quick
+else
+  section "PyTorch and FlashAttention" "$python" scripts/gpu_peers.py
+  "$python" -c 'import flash_attn' 2>/dev/null || skip "FlashAttention" "flash_attn is not installed for $python."
+fi
+section "planned floors" go run ./bench/cmd/roofline
+if [ -z "$emulated" ]; then
+  section "clocks and temperature afterwards" nvidia-smi --query-gpu=clocks.sm,clocks.mem,temperature.gpu,power.draw,clocks_throttle_reasons.active --format=csv
+fi
+
+{
+  printf '\n## Summary\n\n'
+  echo "- passed: $(list ${passed[@]+"${passed[@]}"})"
+  echo "- FAILED: $(list ${failed[@]+"${failed[@]}"})"
+  echo "- NOT RUN: $(list ${missing[@]+"${missing[@]}"})"
+} >>"$text"
+cp "$text" "$report.new" && mv "$report.new" "$report" || exit
+tail -n 3 "$text" >&2
+echo "gpu-check: wrote $report" >&2
+[ ${#failed[@]} -eq 0 ]
