@@ -59,7 +59,7 @@ sanitize: ## test the C kernels under the address and undefined-behaviour saniti
 roofline: ## print the least time of each CUDA kernel on A100 and H100 (needs no GPU)
 	go run ./bench/cmd/roofline
 
-mutate: ## take barriers and guards out of the CUDA kernels, one at a time (hours; SAMPLE=n for some)
+mutate: ## take barriers and guards out of the CUDA kernels, one at a time (SAMPLE=n for some)
 	scripts/mutate $(if $(SAMPLE),--sample $(SAMPLE))
 
 clean: ## remove what building and testing leave behind
