@@ -62,7 +62,7 @@ roofline: ## print the least time of each CUDA kernel on A100 and H100 (needs no
 gpu-check: ## check and time everything on this machine's GPU, into one report
 	scripts/gpu-check.sh
 
-mutate: ## take barriers and guards out of the CUDA kernels, one at a time (hours; SAMPLE=n for some)
+mutate: ## take barriers and guards out of the CUDA kernels, one at a time (SAMPLE=n for some)
 	scripts/mutate $(if $(SAMPLE),--sample $(SAMPLE))
 
 clean: ## remove what building and testing leave behind

@@ -22,6 +22,9 @@ type device struct {
 	seats []*gpu // of the workers in the order in which they open
 	guard bool
 
+	precision Precision
+	format    *format // of precision, nil: float32
+
 	ranges ranges // of integers in device memory
 
 	mu        sync.Mutex
@@ -32,8 +35,13 @@ type device struct {
 
 // New opens the devices of this machine.
 func New(options Options) (kernels.Device, error) {
+	if err := options.Precision.check(); err != nil {
+		return nil, err
+	}
 	d := &device{
 		guard:     options.Guard,
+		precision: options.Precision,
+		format:    formatOf(options.Precision),
 		allocated: make(map[*kernels.Tensor]*buffer),
 		weights:   make(map[*kernels.Weight]struct{}),
 	}
@@ -111,8 +119,12 @@ func (d *device) Describe() string {
 		}
 		text += name
 	}
-	return fmt.Sprintf("%s, CUDA driver %s, cuBLAS %s, workers %d",
+	text = fmt.Sprintf("%s, CUDA driver %s, cuBLAS %s, workers %d",
 		text, versionText(cu.Version()), d.workers[0].blas.version(), d.Workers())
+	if d.format != nil {
+		text += fmt.Sprintf(", Linear in %s", d.precision)
+	}
+	return text
 }
 
 func (d *device) Workers() int { return d.pool.Workers() }
@@ -265,7 +277,7 @@ func (d *device) Close() error {
 func (d *device) free() error {
 	for w := range d.weights {
 		for _, g := range d.gpus {
-			w.Drop(&g.form)
+			g.drop(w)
 		}
 	}
 	var err error

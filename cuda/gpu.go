@@ -12,6 +12,7 @@ import (
 
 	"gorgonia.org/cu"
 
+	"optin/kernels"
 	kernelcode "optin/kernels/cuda"
 )
 
@@ -21,8 +22,11 @@ type gpu struct {
 	index   int
 	modules []cu.Module
 
-	// The address of form is the key under which weights keep their copy on this device.
-	form byte
+	multiprocessors int
+
+	// The addresses of these are the keys under which weights keep their copies on this
+	// device: in float32, and in the format of a lower precision.
+	form, roundedForm byte
 
 	mu        sync.Mutex
 	functions map[string]cu.Function
@@ -45,6 +49,9 @@ func (g *gpu) load(images fs.FS) error {
 	major, minor, err := g.Capability()
 	if err != nil {
 		return failure("compute capability", err)
+	}
+	if g.multiprocessors, err = g.device.Attribute(cu.MultiprocessorCount); err != nil {
+		return failure("multiprocessors", err)
 	}
 	list, err := kernelcode.Select(images, 10*major+minor)
 	if err != nil {
@@ -74,6 +81,12 @@ func (g *gpu) do(f func() error) error {
 	}
 	err = f()
 	return errors.Join(err, failure("cuCtxSetCurrent", cu.SetCurrentContext(before)))
+}
+
+// drop frees the copies of w on this device.
+func (g *gpu) drop(w *kernels.Weight) {
+	w.Drop(&g.form)
+	w.Drop(&g.roundedForm)
 }
 
 // function is the kernel called name, from whichever module has it.

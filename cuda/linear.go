@@ -4,7 +4,8 @@ package cuda
 
 import "optin/kernels"
 
-// Linear is a product of cuBLAS and one pass of the epilogue over it.
+// Linear is a product of cuBLAS and one pass of the epilogue over it, or, in a precision below
+// float32, one pass over all.
 func (o *ops) Linear(x *kernels.Tensor, w *kernels.Weight, e kernels.Epilogue) *kernels.Tensor {
 	kernels.CheckLinear(x, w, e)
 	y := o.floats(x.Rows, w.Rows)
@@ -12,6 +13,10 @@ func (o *ops) Linear(x *kernels.Tensor, w *kernels.Weight, e kernels.Epilogue) *
 		return y
 	}
 	o.tally.MACs += kernels.LinearMACs(x, w)
+	if o.dev.format != nil {
+		o.fused(y, x, w, e)
+		return y
+	}
 	o.product(y, x, o.plain(w), false, true)
 	if e != (kernels.Epilogue{}) {
 		o.epilogue(y, e)
@@ -21,12 +26,18 @@ func (o *ops) Linear(x *kernels.Tensor, w *kernels.Weight, e kernels.Epilogue) *
 
 // epilogue turns the product y into mask act(y + bias) + residual.
 func (o *ops) epilogue(y *kernels.Tensor, e kernels.Epilogue) {
-	span, width := 1, 1
-	if e.Mask != nil {
-		span, width = y.Rows/e.Mask.Rows, y.Cols/e.Mask.Cols
-	}
+	span, width := units(y, e.Mask)
 	o.table("optin_epilogue_f32", y.Rows, y.Cols, address(y), address(o.plain(e.Bias)), address(e.Mask), address(e.Residual),
 		number(y.Rows), number(y.Cols), number(int(e.Act)), number(span), number(width))
+}
+
+// units are the rows of a variant of mask and the columns of a unit of y; 1 where there is
+// no mask.
+func units(y, mask *kernels.Tensor) (span, width int) {
+	if mask == nil {
+		return 1, 1
+	}
+	return y.Rows / mask.Rows, y.Cols / mask.Cols
 }
 
 // product is y = op(x) op(z); x and z may be empty.

@@ -1,13 +1,41 @@
 package cuda
 
-import "io/fs"
+import (
+	"fmt"
+	"io/fs"
+	"slices"
+)
 
 // Options says how the devices are opened. The zero value is the usual one.
 type Options struct {
 	// Devices are the indices of the devices to use, in CUDA's own order; a device that
 	// is named twice gets two workers. Default nil: all.
-	Devices []int
-	Workers int   // that go round the devices, default 0: one for each
-	Guard   bool  // watch for writes outside of buffers, and poison freed ones; slow
-	Images  fs.FS // compiled kernels, default nil: those that this program embeds
+	Devices   []int
+	Workers   int       // that go round the devices, default 0: one for each
+	Precision Precision // in which Linear multiplies, default Float32
+	Guard     bool      // watch for writes outside of buffers, and poison freed ones; slow
+	Images    fs.FS     // compiled kernels, default nil: those that this program embeds
+}
+
+// Precision is the format in which Linear multiplies. All sums, everything that lies in
+// memory but the weights of Linear, and all other ops are float32.
+type Precision string
+
+// The precisions. All but Float32 run on tensor cores, and round what they multiply to the
+// nearest number of their format.
+const (
+	Float32 Precision = "float32" // by cuBLAS
+	TF32    Precision = "tf32"    // 10 bits of fraction and float32's range
+	BF16    Precision = "bf16"    // 7 bits of fraction and float32's range
+	FP16    Precision = "fp16"    // 10 bits of fraction, up to 65504: larger values become infinite
+)
+
+// Precisions are all precisions, the most exact first.
+func Precisions() []Precision { return []Precision{Float32, TF32, FP16, BF16} }
+
+func (p Precision) check() error {
+	if p == "" || slices.Contains(Precisions(), p) {
+		return nil
+	}
+	return fmt.Errorf("cuda: precision %q: want float32, tf32, bf16 or fp16", string(p))
 }

@@ -18,32 +18,40 @@ func (o *ops) plain(w *kernels.Weight) *kernels.Tensor {
 	if live := w.Live(); live != nil {
 		return live
 	}
-	packed, err := w.Packed(&o.gpu.form, func() (any, func(), error) { return o.pack(w) })
+	packed, err := w.Packed(&o.gpu.form, func() (any, func(), error) {
+		return o.pack(w, 4, func(b *buffer, values []float32) error {
+			if err := b.shape(kernels.F32, w.Rows, w.Cols, o.stream); err != nil {
+				return err
+			}
+			o.staging.upload(b.tensor.Device, unsafe.Pointer(unsafe.SliceData(values)), 4*len(values))
+			return nil
+		})
+	})
 	if err != nil {
 		kernels.Fail(err)
 	}
 	return &packed.(*buffer).tensor
 }
 
-// pack brings w to the device, and waits until it is there, for other workers' sake.
-func (o *ops) pack(w *kernels.Weight) (any, func(), error) {
+// pack lets fill bring the values of w to a buffer on the device, with room for so many bytes
+// of each, and waits until they are there, for other workers' sake.
+func (o *ops) pack(w *kernels.Weight, bytes int, fill func(b *buffer, values []float32) error) (any, func(), error) {
 	values, err := w.Values()
 	if err != nil {
 		return nil, nil, err
 	}
 	d, g := o.dev, o.gpu
-	b, err := newBuffer(4*len(values), false, false)
+	b, err := newBuffer(bytes*len(values), false, false)
 	if err != nil {
 		return nil, nil, fmt.Errorf("weight %s: %w", w.Name, err)
 	}
 	free := func() error { return g.do(b.free) }
-	err = b.shape(kernels.F32, w.Rows, w.Cols, o.stream)
-	if err == nil {
-		err = kernels.Try(func() error {
-			o.staging.upload(b.tensor.Device, unsafe.Pointer(unsafe.SliceData(values)), 4*len(values))
-			return failure("cuStreamSynchronize", o.stream.Synchronize())
-		})
-	}
+	err = kernels.Try(func() error {
+		if err := fill(b, values); err != nil {
+			return err
+		}
+		return failure("cuStreamSynchronize", o.stream.Synchronize())
+	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("weight %s: %w", w.Name, firstOf(err, free()))
 	}
@@ -64,7 +72,7 @@ func (d *device) Forget(w *kernels.Weight) {
 	delete(d.weights, w)
 	d.mu.Unlock()
 	for _, g := range d.gpus {
-		w.Drop(&g.form)
+		g.drop(w)
 	}
 }
 

@@ -19,6 +19,7 @@ type engine struct {
 	store  *store
 	record *record.Record
 	facts  []string          // what every result depends on beside the plan
+	fast   []string          // and what those of models that are evaluated or timed do
 	names  map[string]string // of models in the record, see modelNames
 
 	subjects  map[string]*Subject
@@ -33,6 +34,9 @@ type engine struct {
 }
 
 func (h *Host) newEngine(p *Plan) (*engine, error) {
+	if p.Precision != Float32 && h.Fast == nil {
+		return nil, fmt.Errorf("precision is %q, and there is no device of a lower precision", p.Precision)
+	}
 	s, err := openStore(p.Output, p.Stages)
 	if err != nil {
 		return nil, err
@@ -43,8 +47,13 @@ func (h *Host) newEngine(p *Plan) (*engine, error) {
 	prov.Libraries = h.Libraries
 	prov.ConfigHash = p.Hash()
 	prov.Seeds = map[string]uint64{"seed": p.Seed}
+	var fast []string
+	if h.Fast != nil {
+		prov.Precision = p.Precision
+		fast = []string{h.Fast.Describe()}
+	}
 	return &engine{
-		host: h, plan: p, store: s,
+		host: h, plan: p, store: s, fast: fast,
 		record: &record.Record{Version: record.Version, Name: p.Name, Config: p.Text, Overrides: p.Overrides, Provenance: prov},
 		facts:  []string{h.Digest, h.Device.Name(), h.Device.Describe()},
 		names:  modelNames(p.runs),
@@ -56,7 +65,7 @@ func (h *Host) newEngine(p *Plan) (*engine, error) {
 
 func (e *engine) close() {
 	for _, s := range e.subjects {
-		forget(e.host.Device, s.Model)
+		e.host.forget(s.Model)
 		s.Close()
 	}
 }
@@ -77,7 +86,7 @@ func (e *engine) subject(r Run) (*Subject, error) {
 	}
 	for _, other := range e.subjects {
 		if other != s {
-			forget(e.host.Device, other.Model)
+			e.host.forget(other.Model)
 		}
 	}
 	return s, nil

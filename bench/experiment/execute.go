@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"optin/bench/prune"
 	"optin/bench/record"
@@ -62,7 +63,7 @@ func (e *engine) run(ctx context.Context, r Run) error {
 		return err
 	}
 	out.Stages = append(p.stages, stage)
-	evaluated, stage, err := timed(e, r, StepEvaluate, p.facts, func() (*Evaluation, error) { return p.evaluate(ctx) })
+	evaluated, stage, err := timed(e, r, StepEvaluate, slices.Concat(p.facts, e.fast), func() (*Evaluation, error) { return p.evaluate(ctx) })
 	if err != nil {
 		return err
 	}
@@ -95,11 +96,11 @@ func timed[T any](e *engine, r Run, step Step, facts []string, compute func() (T
 
 // evaluateDense evaluates a run's model as it is.
 func (e *engine) evaluateDense(ctx context.Context, r Run, s *Subject, feed *Feed) (*Evaluation, error) {
-	facts := append([]string{s.Digest, feed.Digest}, e.facts...)
+	facts := slices.Concat([]string{s.Digest, feed.Digest}, e.facts, e.fast)
 	evaluated, _, err := timed(e, r, StepDense, facts, func() (*Evaluation, error) {
 		bar := e.host.Progress.Stage("evaluate "+s.Name, feed.Len())
 		defer bar.Done()
-		evaluated, err := feed.Evaluate(ctx, e.host.Device, s.Model, bar.Add)
+		evaluated, err := feed.Evaluate(ctx, e.host.runner(), s.Model, bar.Add)
 		if err == nil {
 			evaluated.Fault = evaluated.audit(s.Model)
 		}
@@ -167,13 +168,14 @@ func (e *engine) time(ctx context.Context, p *pruning) ([]record.Timing, record.
 			e.record.Warnings = append(e.record.Warnings, fmt.Sprintf("the machine's peak could not be measured: %v", err))
 		}
 	}
-	facts := append([]string{fmt.Sprint(e.host.Device.Workers())}, p.facts...)
+	dev := e.host.runner()
+	facts := slices.Concat([]string{fmt.Sprint(dev.Workers())}, p.facts, e.fast)
 	return timed(e, p.r, StepTime, facts, func() ([]record.Timing, error) {
 		small, err := p.compacted(ctx)
 		if err != nil {
 			return nil, err
 		}
-		t := &Timer{Device: e.host.Device, Subject: p.g.subject, Feed: p.g.feed, Settings: p.r.Measure, Seed: e.plan.Seed, Peak: e.peak,
+		t := &Timer{Device: dev, Subject: p.g.subject, Feed: p.g.feed, Settings: p.r.Measure, Seed: e.plan.Seed, Peak: e.peak,
 			Watcher: e.host.Telemetry}
 		return t.Compare(ctx, p.g.subject.Model, small)
 	})

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"optin/bench/measure"
+	"optin/bench/model"
 	"optin/bench/progress"
 	"optin/kernels"
 )
@@ -13,6 +14,7 @@ import (
 // a device; here it is a kernels.Device like any other.
 type Host struct {
 	Device   kernels.Device
+	Fast     kernels.Device     // evaluates and times models, perhaps in a lower precision; nil: Device
 	Progress *progress.Progress // nil: silent
 	Log      io.Writer          // one line per finished piece of work; nil: none
 
@@ -31,6 +33,25 @@ type Host struct {
 	// Telemetry watches what Device computes on while a model is timed. nil: nothing is
 	// watched.
 	Telemetry measure.Watcher
+}
+
+// runner is the device that evaluates and times models. Scores, searches, rebuilds and
+// proofs compare tiny differences, and are Device's.
+func (h *Host) runner() kernels.Device {
+	if h.Fast != nil {
+		return h.Fast
+	}
+	return h.Device
+}
+
+// forget frees what the devices keep of a model.
+func (h *Host) forget(m model.Model) {
+	for _, w := range m.Weights() {
+		h.Device.Forget(w)
+		if h.Fast != nil {
+			h.Fast.Forget(w)
+		}
+	}
 }
 
 func (h *Host) logf(format string, args ...any) {

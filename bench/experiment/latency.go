@@ -3,6 +3,7 @@ package experiment
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"optin/bench/measure"
 	"optin/bench/model"
@@ -32,7 +33,7 @@ func (e *engine) searchLatency(ctx context.Context, r Run, g *ground, scores Sco
 		return found{}, err
 	}
 	m := g.subject.Model
-	pieces := piecesFor(m.Config(), encoded, e.host.Device.Workers())
+	pieces := piecesFor(m.Config(), encoded, e.host.runner().Workers())
 	table, err := e.latencyTable(ctx, g, r, pieces)
 	if err != nil {
 		return found{}, err
@@ -71,13 +72,13 @@ func (e *engine) searchLatency(ctx context.Context, r Run, g *ground, scores Sco
 func (e *engine) latencyTable(ctx context.Context, g *ground, r Run, pieces []*model.Input) (*prune.LatencyTable, error) {
 	c := g.subject.Model.Config()
 	lengths := prune.LengthsOf(pieces...)
-	key, err := digest([]any{"latency", c.Hidden, c.HeadsPerLayer, c.NeuronsPerLayer, lengths, len(pieces), e.host.Device.Workers(), e.facts})
+	key, err := digest([]any{"latency", c.Hidden, c.HeadsPerLayer, c.NeuronsPerLayer, lengths, len(pieces), e.host.runner().Workers(), slices.Concat(e.facts, e.fast)})
 	if err != nil {
 		return nil, err
 	}
 	table, _, _, err := stage(e.store, "latency", key, func() (*prune.LatencyTable, error) {
 		e.host.logf("%s: measuring what heads and neurons take on this device, about a minute", g.subject.Name)
-		return prune.MeasureLatency(ctx, e.host.Device, g.subject.Model, pieces, prune.DefaultLatencyOptions())
+		return prune.MeasureLatency(ctx, e.host.runner(), g.subject.Model, pieces, prune.DefaultLatencyOptions())
 	})
 	return table, err
 }
@@ -118,12 +119,12 @@ func (l *lap) share(f found) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer forget(l.e.host.Device, small)
+	defer l.e.host.forget(small)
 	var cases []measure.Case
 	for i, m := range []model.Model{l.dense, small} {
 		p := newParallel(m, l.pieces)
 		cases = append(cases, measure.Case{Name: []string{"dense", "pruned"}[i], Work: 1,
-			Func: func() error { return p.run(l.ctx, l.e.host.Device) }})
+			Func: func() error { return p.run(l.ctx, l.e.host.runner()) }})
 	}
 	o := measure.DefaultOptions()
 	o.Seed, o.Watcher = l.e.plan.Seed, l.e.host.Telemetry

@@ -14,12 +14,13 @@ type Plan struct {
 	Text      string   // as it was read
 	Overrides []string // key=value, applied last
 
-	Name    string
-	Seed    uint64
-	Device  string
-	Threads int
-	Output  string
-	Stages  string // folder of what finished stages found
+	Name      string
+	Seed      uint64
+	Device    string
+	Precision string // in which models are evaluated and timed
+	Threads   int
+	Output    string
+	Stages    string // folder of what finished stages found
 
 	runs []Run
 }

@@ -59,6 +59,9 @@ func (r Run) Hash(step Step, facts ...string) string {
 func (p *Plan) Hash() string {
 	h := sha256.New()
 	fmt.Fprintf(h, "optin plan 1\nseed=%d device=%q\n", p.Seed, p.Device)
+	if p.Precision != Float32 { // of which there was none once
+		fmt.Fprintf(h, "precision=%q\n", p.Precision)
+	}
 	for _, r := range p.runs {
 		fmt.Fprintf(h, "run\n%s", r.canonical(allTables...))
 	}

@@ -6,9 +6,14 @@ package experiment
 // keys are those that stand above the first table.
 func (p *Plan) keys() []key {
 	return append(headKeys(&p.Name, &p.Seed, &p.Device, &p.Threads, &p.Output),
+		option(&p.Precision, "", "precision", Float32, oneOf(Float32, "tf32", "fp16", "bf16")).
+			about("what the linear layers multiply when models are evaluated and timed on device cuda: below float32 on tensor cores, summed in float32; scores, searches, rebuilds and proofs are float32 always"),
 		option(&p.Stages, "", "stages", "", anyText("results/stages")).absent("stages in the folder of the results").
 			about("folder of what finished stages found; experiments may share one, and what two have in common is then computed once"))
 }
+
+// Float32 is the precision of every device.
+const Float32 = "float32"
 
 // headKeys are the keys above the first table, of any kind of file.
 func headKeys(name *string, seed *uint64, device *string, threads *int, output *string) []key {

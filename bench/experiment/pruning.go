@@ -151,10 +151,9 @@ func (p *pruning) evaluate(ctx context.Context) (*Evaluation, error) {
 	if err != nil {
 		return nil, err
 	}
-	dev := p.e.host.Device
-	forget(dev, p.g.subject.Model) // the small model's memory is to be its own
-	forget(dev, p.full)
-	evaluated, err := p.g.feed.Evaluate(ctx, dev, small, nil)
+	p.e.host.forget(p.g.subject.Model) // the small model's memory is to be its own
+	p.e.host.forget(p.full)
+	evaluated, err := p.g.feed.Evaluate(ctx, p.e.host.runner(), small, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -165,9 +164,9 @@ func (p *pruning) evaluate(ctx context.Context) (*Evaluation, error) {
 // close frees what the device keeps of the models.
 func (p *pruning) close() {
 	if p.full != nil && p.full != p.g.subject.Model {
-		forget(p.e.host.Device, p.full)
+		p.e.host.forget(p.full)
 	}
 	if p.small != nil {
-		forget(p.e.host.Device, p.small)
+		p.e.host.forget(p.small)
 	}
 }

@@ -47,7 +47,7 @@ func (e *engine) searchFacts(r Run, g *ground) []string {
 	if r.Search.Constraint != Latency {
 		return g.facts
 	}
-	return append(slices.Clone(g.facts), fmt.Sprint("seed ", e.plan.Seed), fmt.Sprint("workers ", e.host.Device.Workers()))
+	return slices.Concat(g.facts, []string{fmt.Sprint("seed ", e.plan.Seed), fmt.Sprint("workers ", e.host.runner().Workers())}, e.fast)
 }
 
 // search finds the mask of a run.

@@ -110,7 +110,7 @@ func (e *engine) verifyWritten(ctx context.Context, out *Pruned, p *pruning, dir
 		return fmt.Errorf("reading back: %w", err)
 	}
 	defer closeModel()
-	defer forget(e.host.Device, written)
+	defer e.host.forget(written)
 	v, err := p.compare(ctx, p.full, written)
 	if err != nil {
 		return err
@@ -184,7 +184,7 @@ func (h *Host) Time(ctx context.Context, p *Plan, others []string) (map[string][
 	if err := r.Measure.fits(feed); err != nil {
 		return nil, err
 	}
-	t := &Timer{Device: h.Device, Subject: s, Feed: feed, Settings: r.Measure, Seed: p.Seed, Watcher: h.Telemetry}
+	t := &Timer{Device: h.runner(), Subject: s, Feed: feed, Settings: r.Measure, Seed: p.Seed, Watcher: h.Telemetry}
 	if h.Peak != nil {
 		if peak, err := h.Peak(); err == nil {
 			t.Peak = &peak
@@ -202,7 +202,7 @@ func (h *Host) Time(ctx context.Context, p *Plan, others []string) (map[string][
 			return nil, err
 		}
 		timings, err := t.comparable(ctx, s.Model, m)
-		forget(h.Device, m)
+		h.forget(m)
 		closeModel()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", dir, err)

@@ -12,7 +12,6 @@ import (
 	"optin/bench/model"
 	"optin/bench/prune"
 	"optin/bench/task"
-	"optin/kernels"
 )
 
 // Subject is a model with the task it is pruned for.
@@ -262,11 +261,4 @@ func padBatches(encoded []task.Encoded, rows, group int) []*model.Input {
 		from = to
 	}
 	return batches
-}
-
-// forget frees what a device keeps of a model.
-func forget(dev kernels.Device, m model.Model) {
-	for _, w := range m.Weights() {
-		dev.Forget(w)
-	}
 }

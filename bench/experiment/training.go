@@ -126,7 +126,7 @@ func (t *training) close() {
 		t.trainer.Close()
 	}
 	if t.teacher != nil {
-		forget(t.host.Device, t.teacher.Model)
+		t.host.forget(t.teacher.Model)
 		t.teacher.Close()
 	}
 	if t.start != nil {
@@ -329,7 +329,7 @@ func (t *training) finish(ctx context.Context) error {
 		return fmt.Errorf("reading back: %w", err)
 	}
 	defer written.Close()
-	defer forget(t.host.Device, written.Model)
+	defer t.host.forget(written.Model)
 	t.record.Params = written.Model.Params().Count()
 	splits := []string{t.plan.Upkeep.EvalSplit}
 	if final := t.finalSplit(); final != splits[0] {

@@ -10,12 +10,13 @@ import (
 // Provenance says what produced a result, so that it can be produced again.
 type Provenance struct {
 	Version    string            `json:"version"`
-	Revision   string            `json:"revision"`  // of the source; "unknown" if the build did not say
-	Dirty      bool              `json:"dirty"`     // the source had changes that no revision holds
-	Go         string            `json:"go"`        // version of the compiler
-	Libraries  map[string]string `json:"libraries"` // versions, such as "oneDNN": "2.6.3"
-	Device     string            `json:"device"`    // that did the arithmetic
-	Threads    int               `json:"threads"`   // workers
+	Revision   string            `json:"revision"`            // of the source; "unknown" if the build did not say
+	Dirty      bool              `json:"dirty"`               // the source had changes that no revision holds
+	Go         string            `json:"go"`                  // version of the compiler
+	Libraries  map[string]string `json:"libraries"`           // versions, such as "oneDNN": "2.6.3"
+	Device     string            `json:"device"`              // that did the arithmetic
+	Precision  string            `json:"precision,omitempty"` // in which models were evaluated and timed; empty: the device's own
+	Threads    int               `json:"threads"`             // workers
 	ConfigHash string            `json:"config_hash"`
 	Seeds      map[string]uint64 `json:"seeds"` // one for each random choice
 	Time       time.Time         `json:"time"`  // when it began

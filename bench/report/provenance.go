@@ -36,6 +36,9 @@ func provenance(rec *record.Record) table {
 	}
 	t.add("Seeds", orNot(strings.Join(seeds, ", ")))
 	t.add("Device", orNot(p.Device))
+	if p.Precision != "" {
+		t.add("Evaluated and timed in", p.Precision+"; scores, searches, rebuilds and proofs in float32")
+	}
 	t.add("Workers", fmt.Sprint(p.Threads))
 	t.add("Go", orNot(p.Go))
 	var libraries []string

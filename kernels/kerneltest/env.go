@@ -14,7 +14,8 @@ import (
 type env struct {
 	dev, ref       kernels.Device
 	seed           uint64
-	differentiable bool // dev's workers implement kernels.Backward
+	differentiable bool                    // dev's workers implement kernels.Backward
+	round          func(x float32) float32 // see Options
 }
 
 func newEnv(dev kernels.Device, seed uint64) (*env, error) {

@@ -110,5 +110,5 @@ func (e *env) near(r *Result, c liveCall, run func(kernels.Device, func(kernels.
 	for i := range scale {
 		scale[i] = 100
 	}
-	r.compare(c.what, got, want, bound{1, c.terms, scale}, nil)
+	r.compare(c.what, got, want, bound{coefficient: 1, terms: c.terms, scale: scale}, nil)
 }

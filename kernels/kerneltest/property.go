@@ -21,6 +21,7 @@ func properties() []property {
 		{"Linear", "fused-is-unfused", fusedLinear},
 		{"LayerNorm", "fused-is-unfused", fusedLayerNorm},
 		{"Attention", "variant-is-alone", variantAlone},
+		{"Linear", "rounds-its-inputs", roundsInputs},
 		{"Linear", "views-are-tensors", views},
 		{"Linear", "many-batches-same-bits", sameBatches},
 	}
@@ -195,7 +196,7 @@ func fusedLinear(e *env, r *Result) {
 				}
 				return y
 			}
-			limit := bound{2 * coefficient("Linear"), s.in, scale} // both sides round
+			limit := bound{coefficient: 2 * coefficient("Linear"), terms: s.in, scale: scale} // both sides round
 			e.equal(r, s.String(), in.call(g), unfused, &limit)
 		}
 	}
@@ -206,7 +207,7 @@ func fusedLayerNorm(e *env, r *Result) {
 	defer g.forget(e.dev)
 	in := layerNorm{rows: 9, cols: 33, eps: 1e-5, residual: true}.inputs(g)
 	gamma, beta := g.weight(in.gamma), g.weight(in.beta)
-	limit := bound{2 * coefficient("LayerNorm"), 33, in.magnitude()}
+	limit := bound{coefficient: 2 * coefficient("LayerNorm"), terms: 33, scale: in.magnitude()}
 	e.equal(r, "result", func(ops kernels.Ops) *kernels.Tensor {
 		return ops.LayerNorm(in.x.on(ops), in.res.on(ops), gamma, beta, in.eps)
 	}, func(ops kernels.Ops) *kernels.Tensor {
@@ -228,7 +229,7 @@ func variantAlone(e *env, r *Result) {
 		one.variants = 1
 		one.q, one.k, one.v = part(in.q), part(in.k), part(in.v)
 		one.headMask, one.keyBiases = part(in.headMask), part(in.keyBiases)
-		limit := bound{2 * coefficient("Attention"), in.spec.K.Max, all[v*n : (v+1)*n]}
+		limit := bound{coefficient: 2 * coefficient("Attention"), terms: in.spec.K.Max, scale: all[v*n : (v+1)*n]}
 		e.equal(r, "variant", func(ops kernels.Ops) *kernels.Tensor {
 			y := in.call(ops).Slice(v*in.spec.Q.Rows(), (v+1)*in.spec.Q.Rows())
 			return &y
@@ -250,7 +251,7 @@ func views(e *env, r *Result) {
 		for i := range scale {
 			scale[i] = 10 // probabilities of logits up to 10
 		}
-		limit := bound{coefficient("Softmax"), cols, scale}
+		limit := bound{coefficient: coefficient("Softmax"), terms: cols, scale: scale}
 		e.equal(r, "rows 5 to 12", func(ops kernels.Ops) *kernels.Tensor {
 			view := x.on(ops).Slice(5, 12)
 			return apply(ops, &view)

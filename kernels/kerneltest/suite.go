@@ -13,6 +13,11 @@ type Options struct {
 	Seed  uint64
 	Ops   []string // only cases of these ops; nil: all
 	Quick bool     // leave out the real shapes
+
+	// Round is what the device does to x and the weight of Linear before it multiplies
+	// them, to the nearest number of a lower precision: its error may be twice that of
+	// doing so and nothing else. nil: it multiplies in float32.
+	Round func(x float32) float32
 }
 
 func (o Options) wants(op string) bool { return o.Ops == nil || slices.Contains(o.Ops, op) }
@@ -27,6 +32,7 @@ func Check(dev kernels.Device, o Options) ([]Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.round = o.Round
 	var results []Result
 	for _, p := range Programs(o.Quick) {
 		if o.wants(p.Op) && e.runs(p.Op) {
@@ -44,6 +50,16 @@ func Check(dev kernels.Device, o Options) ([]Result, error) {
 // Run is Check as a test of what open opens, with one worker and with two,
 // whose results must have the same bits.
 func Run(t *testing.T, open func(t *testing.T, workers int) kernels.Device) {
+	run(t, open, Options{Seed: 1})
+}
+
+// RunRounded is Run of the one op in which a device of a lower precision differs from that
+// device in float32: see Options.Round.
+func RunRounded(t *testing.T, open func(t *testing.T, workers int) kernels.Device, round func(x float32) float32) {
+	run(t, open, Options{Seed: 1, Round: round, Ops: []string{"Linear"}})
+}
+
+func run(t *testing.T, open func(t *testing.T, workers int) kernels.Device, o Options) {
 	var bits [][]float64
 	for _, workers := range []int{1, 2} {
 		t.Run(fmt.Sprintf("workers=%d", workers), func(t *testing.T) {
@@ -53,7 +69,8 @@ func Run(t *testing.T, open func(t *testing.T, workers int) kernels.Device) {
 					t.Error(err)
 				}
 			}()
-			results, err := Check(dev, Options{Seed: 1, Quick: workers > 1 || testing.Short()})
+			o.Quick = workers > 1 || testing.Short()
+			results, err := Check(dev, o)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -168,6 +185,8 @@ func (e *env) expect(op string, b body) (want []float64, limit bound, err error)
 	if want, err = e.onRef(wanted); err != nil || b.scale == nil {
 		return want, limit, err
 	}
-	limit.scale, err = e.onRef(b.scale)
+	if limit.scale, err = e.onRef(b.scale); err == nil && op == "Linear" && e.round != nil {
+		err = e.inLowPrecision(b, want, &limit)
+	}
 	return want, limit, err
 }

@@ -9,6 +9,7 @@ import (
 
 	"optin/bench/experiment"
 	"optin/bench/progress"
+	"optin/cuda"
 	"optin/kernels"
 	"optin/kernels/cpu"
 	"optin/kernels/ref"
@@ -39,9 +40,21 @@ func openDevice(name string, threads int, stderr io.Writer) (kernels.Device, err
 	return nil, usageError{fmt.Errorf("device %q: want auto, cpu, cuda or ref", name)}
 }
 
+// openFast opens a device like dev that computes in a lower precision, or none for
+// float32.
+func openFast(dev kernels.Device, precision string, threads int) (kernels.Device, error) {
+	if precision == experiment.Float32 {
+		return nil, nil
+	}
+	if dev.Name() != "cuda" {
+		return nil, fmt.Errorf(`precision = %q: device %s computes in float32 only: use device = "cuda", or precision = %q`, precision, dev.Name(), experiment.Float32)
+	}
+	return cuda.New(cuda.Options{Workers: threads, Precision: cuda.Precision(precision)})
+}
+
 // newHost opens the device and the surroundings of an experiment. What it
 // returns last closes them.
-func newHost(device string, threads int, stderr io.Writer) (*experiment.Host, func(), error) {
+func newHost(device, precision string, threads int, stderr io.Writer) (*experiment.Host, func(), error) {
 	digest, err := programDigest()
 	if err != nil {
 		return nil, nil, err
@@ -50,9 +63,14 @@ func newHost(device string, threads int, stderr io.Writer) (*experiment.Host, fu
 	if err != nil {
 		return nil, nil, err
 	}
+	fast, err := openFast(dev, precision, threads)
+	if err != nil {
+		dev.Close()
+		return nil, nil, err
+	}
 	bars := progress.New(stderr, terminal(stderr))
 	h := &experiment.Host{
-		Device: dev, Progress: bars, Log: logger{stderr, bars},
+		Device: dev, Fast: fast, Progress: bars, Log: logger{stderr, bars},
 		Exact:   func() (kernels.Device, error) { return ref.New(dev.Workers()) },
 		Version: version, Revision: revision, Digest: digest, Libraries: map[string]string{"oneDNN": cpu.LibraryVersion()},
 	}
@@ -62,7 +80,13 @@ func newHost(device string, threads int, stderr io.Writer) (*experiment.Host, fu
 			return gflops * 1e9, err
 		}
 	}
-	return h, func() { bars.Close(); dev.Close() }, nil
+	return h, func() {
+		bars.Close()
+		dev.Close()
+		if fast != nil {
+			fast.Close()
+		}
+	}, nil
 }
 
 // logger prints lines between the bars.

@@ -11,6 +11,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"optin/bench/record"
+	"optin/cuda"
 )
 
 // programs is the folder of optin and optin-cuda, as scripts/test-cuda built them.
@@ -144,6 +147,34 @@ func TestNoGPU(t *testing.T) {
 				t.Errorf("device cpu: status %d: %s", r.code, r.report)
 			}
 		})
+	}
+}
+
+// TestPrecisionOfGPU runs an experiment in every precision, with the scores of the first.
+func TestPrecisionOfGPU(t *testing.T) {
+	path, results := experimentFile(t, textModel(t, "bert-basic"), textData(t), small)
+	program := filepath.Join(programs(t), gpuProgram)
+	for _, p := range cuda.Precisions() {
+		r := start(t, program, nil, "run", path, "--device", "cuda", "--threads", "1", "--set", "precision="+string(p))
+		if r.code != exitOK {
+			t.Fatalf("precision %s: status %d: %s", p, r.code, r.report)
+		}
+		rec, err := record.Load(filepath.Join(results, recordFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := string(p)
+		if p == cuda.Float32 {
+			want = ""
+		}
+		if rec.Provenance.Precision != want {
+			t.Errorf("precision %s: the record says %q", p, rec.Provenance.Precision)
+		}
+		for _, s := range rec.Runs[0].Stages {
+			if evaluates := s.Name == "evaluate"; p != cuda.Float32 && s.Cached == evaluates {
+				t.Errorf("precision %s: stage %s is cached: %t", p, s.Name, s.Cached)
+			}
+		}
 	}
 }
 

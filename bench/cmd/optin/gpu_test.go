@@ -19,6 +19,16 @@ func TestNotBuilt(t *testing.T) {
 		"run", path, "--set", "device=cuda")
 }
 
+// TestPrecisionOfCPU asks a device for a precision that it does not have.
+func TestPrecisionOfCPU(t *testing.T) {
+	path, _ := experimentFile(t, textModel(t, "bert-basic"), textData(t), small)
+	for _, device := range []string{"cpu", "ref"} {
+		fails(t, exitFailed, []string{`precision = "bf16": device ` + device + ` computes in float32 only: use device = "cuda", or precision = "float32"`},
+			"run", path, "--device", device, "--set", "precision=bf16")
+	}
+	fails(t, exitFailed, []string{`precision is "int8"`, `"float32", "tf32", "fp16" or "bf16"`}, "run", path, "--set", "precision=int8")
+}
+
 // TestHandedOver is this program where another revision of it went over to it.
 func TestHandedOver(t *testing.T) {
 	t.Setenv(handedBy, revision)

@@ -116,7 +116,7 @@ func writeReport(w io.Writer, rec *record.Record, dir string) error {
 
 // withHost calls f with a device open for a plan.
 func withHost(cmd *cobra.Command, p *experiment.Plan, f func(h *experiment.Host) error) error {
-	h, closeHost, err := newHost(p.Device, p.Threads, cmd.ErrOrStderr())
+	h, closeHost, err := newHost(p.Device, p.Precision, p.Threads, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ bits as without the stop.`,
 			if err != nil {
 				return err
 			}
-			h, closeHost, err := newHost(p.Device, p.Threads, cmd.ErrOrStderr())
+			h, closeHost, err := newHost(p.Device, experiment.Float32, p.Threads, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}

@@ -35,8 +35,8 @@ inline void shared_memory(Block &b, size_t n) {
   b.shared_bytes = n;
 }
 
-// launch runs body in every thread of the grid. CUEMU_BACKWARDS=1 runs the blocks' threads
-// last to first, which must not change any result.
+// launch runs body in every thread of the grid. CUEMU_BACKWARDS=1 runs blocks and their
+// threads last to first, which must not change any result.
 template <class F>
 void launch(dim3 grid, dim3 dim, size_t shared, F body) {
   static const bool backwards = getenv("CUEMU_BACKWARDS") != nullptr;
@@ -52,7 +52,8 @@ void launch(dim3 grid, dim3 dim, size_t shared, F body) {
     b.body = [](void *p) { (*(F *)p)(); };
     b.arg = &body;
     shared_memory(b, shared);
-    for (unsigned long i; (i = next++) < total;) {
+    for (unsigned long n; (n = next++) < total;) {
+      const unsigned long i = backwards ? total - 1 - n : n;
       b.idx = {(unsigned)(i % grid.x), (unsigned)(i / grid.x % grid.y),
                (unsigned)(i / grid.x / grid.y)};
       run(b);

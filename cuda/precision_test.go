@@ -1,0 +1,148 @@
+//go:build cuda
+
+package cuda
+
+import (
+	"context"
+	"math"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"optin/bench/model"
+	"optin/bench/prune"
+	"optin/kernels"
+	"optin/kernels/kerneltest"
+	"optin/kernels/ref"
+)
+
+// formats are the numbers of the precisions below float32: bits of fraction, exponent of the
+// smallest normal number, largest number.
+var formats = map[Precision]struct {
+	fraction, least int
+	most            float64
+}{
+	TF32: {10, -126, math.MaxFloat32},
+	BF16: {7, -126, math.MaxFloat32},
+	FP16: {10, -14, 65504},
+}
+
+// nearest is the number of a format that is nearest to x, the even one of two.
+func nearest(p Precision) func(x float32) float32 {
+	f := formats[p]
+	return func(x float32) float32 {
+		v := float64(x)
+		if v == 0 || math.IsNaN(v) || math.IsInf(v, 0) {
+			return x
+		}
+		step := math.Ldexp(1, max(math.Ilogb(v), f.least)-f.fraction)
+		v = math.RoundToEven(v/step) * step
+		if math.Abs(v) > f.most {
+			v = math.Copysign(math.Inf(1), v)
+		}
+		return float32(v)
+	}
+}
+
+// openIn opens device 0 once for each worker in a precision.
+func openIn(t testing.TB, p Precision, workers int, guard bool) *device {
+	t.Helper()
+	d, err := New(Options{Devices: make([]int, workers), Guard: guard, Images: images(), Precision: p})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d.(*device)
+}
+
+func TestConformanceInLowPrecision(t *testing.T) {
+	for p := range formats {
+		t.Run("precision="+string(p), func(t *testing.T) {
+			kerneltest.RunRounded(t, func(t *testing.T, workers int) kernels.Device { return openIn(t, p, workers, true) }, nearest(p))
+		})
+	}
+}
+
+// The logits of whole models err at most twice as much as those of the plain low-precision
+// path, which err.
+func TestModelsInLowPrecision(t *testing.T) {
+	for p := range formats {
+		for _, name := range []string{"bert-basic", "bert-odd", "deit-distilled", "deit-odd"} {
+			t.Run("precision="+string(p)+"/model="+name, func(t *testing.T) {
+				m, shut, err := model.Open(filepath.Join("..", "bench", "model", "testdata", name))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer shut()
+				exact, err := ref.New(1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer exact.Close()
+				d := openIn(t, p, 1, false)
+				defer d.Close()
+				want := logits(t, exact, m)
+				plain := distance(logits(t, kerneltest.Rounded(exact, nearest(p)), m), want)
+				got := distance(logits(t, d, m), want)
+				t.Logf("error %.3g, of the plain path %.3g", got, plain)
+				if !(got <= 2*plain) || got == 0 {
+					t.Errorf("error %.3g, more than twice the plain path's %.3g, or none", got, plain)
+				}
+			})
+		}
+	}
+}
+
+func logits(t *testing.T, d kernels.Device, m model.Model) [][]float64 {
+	t.Helper()
+	list, err := prune.Logits(context.Background(), d, m, prune.Full(m.Sites()), someInput(m))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// distance is the largest difference, as a share of the largest of want.
+func distance(got, want [][]float64) float64 {
+	most, size := 0.0, 0.0
+	for i := range want {
+		for j, w := range want[i] {
+			size = max(size, math.Abs(w))
+			most = max(most, math.Abs(got[i][j]-w))
+		}
+	}
+	return most / size
+}
+
+func TestPrecisionIsKnown(t *testing.T) {
+	if _, err := New(Options{Precision: "fp8"}); err == nil || !strings.Contains(err.Error(), `precision "fp8": want float32, tf32, bf16 or fp16`) {
+		t.Errorf("error %v", err)
+	}
+	d := openIn(t, BF16, 1, false)
+	defer d.Close()
+	if text := d.Describe(); !strings.Contains(text, "Linear in bf16") {
+		t.Errorf("the device describes itself as %q", text)
+	}
+}
+
+// A rounded weight is on the device once, at half of float32's bytes.
+func TestRoundedWeightsAreSmall(t *testing.T) {
+	d := openIn(t, BF16, 2, false)
+	defer d.Close()
+	const n = 512
+	w := kernels.WeightOf("w", n, n, make([]float32, n*n))
+	before := d.bytes.Load()
+	err := d.Each(context.Background(), 2, func(o kernels.Ops, _ int) error {
+		o.Linear(o.Upload(1, n, make([]float32, n)), w, kernels.Epilogue{})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if grown := d.bytes.Load() - before - d.ArenaBytes(); grown != 2*n*n {
+		t.Errorf("%d bytes for a weight of %d elements, want 2 for each", grown, n*n)
+	}
+	d.Forget(w)
+	if left := d.bytes.Load() - before - d.ArenaBytes(); left != 0 {
+		t.Errorf("%d bytes are left of a weight that is forgotten", left)
+	}
+}
