@@ -32,7 +32,7 @@ func (o *ops) pack(w *kernels.Weight) (any, func(), error) {
 		return nil, nil, err
 	}
 	d, g := o.dev, o.gpu
-	b, err := newBuffer(4*len(values), false, false)
+	b, err := o.arena.room(4*len(values), false)
 	if err != nil {
 		return nil, nil, fmt.Errorf("weight %s: %w", w.Name, err)
 	}

@@ -16,6 +16,10 @@ type Host struct {
 	Progress *progress.Progress // nil: silent
 	Log      io.Writer          // one line per finished piece of work; nil: none
 
+	// Rows is how many packed rows the device likes a micro-batch to have, where the
+	// plan does not say. 0: prune.MicroRows.
+	Rows int
+
 	Version, Revision string            // of the program
 	Digest            string            // of the program's file: stored stages of another one are not used
 	Libraries         map[string]string // versions

@@ -18,6 +18,7 @@ type Plan struct {
 	Seed    uint64
 	Device  string
 	Threads int
+	Rows    int // packed rows of a micro-batch; 0: what the device likes
 	Output  string
 	Stages  string // folder of what finished stages found
 

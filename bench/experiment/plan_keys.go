@@ -5,13 +5,13 @@ package experiment
 
 // keys are those that stand above the first table.
 func (p *Plan) keys() []key {
-	return append(headKeys(&p.Name, &p.Seed, &p.Device, &p.Threads, &p.Output),
+	return append(headKeys(&p.Name, &p.Seed, &p.Device, &p.Threads, &p.Rows, &p.Output),
 		option(&p.Stages, "", "stages", "", anyText("results/stages")).absent("stages in the folder of the results").
 			about("folder of what finished stages found; experiments may share one, and what two have in common is then computed once"))
 }
 
 // headKeys are the keys above the first table, of any kind of file.
-func headKeys(name *string, seed *uint64, device *string, threads *int, output *string) []key {
+func headKeys(name *string, seed *uint64, device *string, threads, rows *int, output *string) []key {
 	return []key{
 		option(name, "", "name", "", fileName()).absent("the file's name").
 			about("what the results are called"),
@@ -21,6 +21,8 @@ func headKeys(name *string, seed *uint64, device *string, threads *int, output *
 			about("where the arithmetic is done; auto takes a GPU if there is one and optin-cuda is built (make cuda), else the CPU; ref is slow and checks the others"),
 		option(threads, "", "threads", 0, atLeast(0, 2)).absent("0, one for every core, or for every GPU").
 			about("workers"),
+		option(rows, "", "rows", 0, atLeast(0, 4096)).absent("0, which is 512 on the CPU and 8192 on a GPU").
+			about("tokens of a micro-batch, about; halved where the device runs out of memory"),
 		option(output, "", "output", "", anyText("results/mine")).absent("results/NAME").
 			about("folder of the results"),
 	}

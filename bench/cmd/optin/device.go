@@ -54,7 +54,7 @@ func newHost(device string, threads int, stderr io.Writer) (*experiment.Host, fu
 	h := &experiment.Host{
 		Device: dev, Progress: bars, Log: logger{stderr, bars},
 		Exact:   func() (kernels.Device, error) { return ref.New(dev.Workers()) },
-		Version: version, Revision: revision, Digest: digest, Libraries: map[string]string{"oneDNN": cpu.LibraryVersion()},
+		Version: version, Revision: revision, Digest: digest, Libraries: libraries(dev), Rows: rowsFor(dev),
 	}
 	if dev.Name() == "cpu" {
 		h.Peak = func() (float64, error) {
@@ -63,6 +63,22 @@ func newHost(device string, threads int, stderr io.Writer) (*experiment.Host, fu
 		}
 	}
 	return h, func() { bars.Close(); dev.Close() }, nil
+}
+
+// libraries are the versions of what dev computes with.
+func libraries(dev kernels.Device) map[string]string {
+	if d, ok := dev.(interface{ Libraries() map[string]string }); ok {
+		return d.Libraries()
+	}
+	return map[string]string{"oneDNN": cpu.LibraryVersion()}
+}
+
+// rowsFor is how many packed rows of a micro-batch fill dev; 0: the usual number.
+func rowsFor(dev kernels.Device) int {
+	if dev.Name() == "cuda" {
+		return 8192 // 6 waves of 128 x 128 tiles for a width of 768 and 64 processors, and more where there are more
+	}
+	return 0
 }
 
 // logger prints lines between the bars.

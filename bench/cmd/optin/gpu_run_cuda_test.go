@@ -128,7 +128,9 @@ func sameRuns(t *testing.T, got, want *record.Record) {
 func TestGPUStages(t *testing.T) {
 	m, data, dir := imageModel(t), imageData(t), t.TempDir()
 	common := []string{"--model", m, "--task", "image-folder", "--data", data, "--output", filepath.Join(dir, "results"), "--set", "score.samples=4"}
-	with := func(command string, more ...string) []string { return append(append([]string{command}, common...), more...) }
+	with := func(command string, more ...string) []string {
+		return append(append([]string{command}, common...), more...)
+	}
 	small := filepath.Join(dir, "small")
 	if out := onGPU(t, nil, with("prune", "--out", small, "--keep", "0.5", "--method", "fisher")...).out; !strings.Contains(out, "verified on 4 examples, as read back from "+small) {
 		t.Errorf("prune:\n%s", out)
