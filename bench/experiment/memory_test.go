@@ -64,7 +64,7 @@ func TestLittleMemory(t *testing.T) {
 		t.Fatalf("without a limit: %v\n%s%q", err, log, want.Warnings)
 	}
 	halved := 0
-	for _, share := range []float64{0.9, 0.7, 0.55, 0.4} {
+	for _, share := range []float64{0.95, 0.85, 0.75, 0.65} {
 		output, memory := t.TempDir(), int64(share*float64(most))
 		got, log, _, err := executeWithin(t, memory, output, dir, cfg, everyWay...)
 		if err != nil {

@@ -245,10 +245,10 @@ func (s *scorer) site(ctx context.Context, i int, input tensors) (md, kd []float
 		return md, kd, ctx.Err()
 	}
 	c, err := s.capture(ctx, i, input)
+	defer c.free(s.dev)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer c.free(s.dev)
 	c.units = units
 	jobs := (len(units) + s.variants - 1) / s.variants
 	err = s.dev.Each(ctx, jobs, func(ops kernels.Ops, job int) error {
@@ -302,23 +302,20 @@ func (c *captured) free(dev kernels.Device) {
 	free(dev, c.values, c.sum, c.residual, tensors{c.consumer})
 }
 
-func (s *scorer) capture(ctx context.Context, i int, input tensors) (c *captured, err error) {
+// capture is what scoring the units of site i needs, or as much of it as there was
+// memory for.
+func (s *scorer) capture(ctx context.Context, i int, input tensors) (*captured, error) {
 	site, hidden := s.m.Sites()[i], s.m.Config().Hidden
-	c = &captured{}
-	defer func() {
-		if err != nil {
-			c.free(s.dev)
-		}
-	}()
+	c := &captured{residual: make(tensors, len(s.batches))}
+	var err error
 	if c.values, err = s.alloc(site.Units * site.Width); err != nil {
-		return nil, err
+		return c, err
 	}
 	if c.sum, err = s.alloc(hidden); err != nil {
-		return nil, err
+		return c, err
 	}
-	c.residual = make(tensors, len(s.batches))
 	if c.consumer, err = s.dev.Alloc(kernels.F32, site.Units*site.Width, hidden); err != nil {
-		return nil, err
+		return c, err
 	}
 	err = s.dev.Each(ctx, len(s.batches), func(ops kernels.Ops, b int) error {
 		got := s.m.Capture(s.pass(ops, b), i, input[b])

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 
 	"optin/bench/experiment"
 	"optin/bench/progress"
@@ -53,7 +54,7 @@ func newHost(device string, threads int, stderr io.Writer) (*experiment.Host, fu
 	bars := progress.New(stderr, terminal(stderr))
 	h := &experiment.Host{
 		Device: dev, Progress: bars, Log: logger{stderr, bars},
-		Exact:   func() (kernels.Device, error) { return ref.New(dev.Workers()) },
+		Exact:   func() (kernels.Device, error) { return ref.New(processors(dev)) },
 		Version: version, Revision: revision, Digest: digest, Libraries: libraries(dev), Rows: rowsFor(dev),
 	}
 	if dev.Name() == "cpu" {
@@ -63,6 +64,14 @@ func newHost(device string, threads int, stderr io.Writer) (*experiment.Host, fu
 		}
 	}
 	return h, func() { bars.Close(); dev.Close() }, nil
+}
+
+// processors is how many of them may work beside dev.
+func processors(dev kernels.Device) int {
+	if dev.Name() == "cuda" {
+		return runtime.NumCPU()
+	}
+	return dev.Workers()
 }
 
 // libraries are the versions of what dev computes with.
@@ -76,7 +85,7 @@ func libraries(dev kernels.Device) map[string]string {
 // rowsFor is how many packed rows of a micro-batch fill dev; 0: the usual number.
 func rowsFor(dev kernels.Device) int {
 	if dev.Name() == "cuda" {
-		return 8192 // 6 waves of 128 x 128 tiles for a width of 768 and 64 processors, and more where there are more
+		return 8192 // at a width of 768 that is 384 tiles of 128 x 128, about three for each processor of an A100 or H100
 	}
 	return 0
 }

@@ -59,6 +59,9 @@ func TestGPURun(t *testing.T) {
 			if d := got.Provenance.Device; !strings.Contains(d, "CUDA driver") || !strings.Contains(d, "cuBLAS") {
 				t.Errorf("the record's device is %q", d)
 			}
+			if v := got.Provenance.Libraries; v["cuBLAS"] == "" || v["NVIDIA driver"] == "" || v["CUDA (of the driver)"] == "" {
+				t.Errorf("the record's libraries are %v", v)
+			}
 			sameScores(t, got, want)
 			sameRuns(t, got, want)
 		})
