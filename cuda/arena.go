@@ -29,7 +29,7 @@ func storage(t kernels.DType, rows, cols int) (int, error) {
 	}
 	high, n := bits.Mul64(uint64(rows), uint64(cols)*uint64(size))
 	if high != 0 || n > math.MaxInt64/2 || cols > math.MaxInt/8 {
-		return 0, fmt.Errorf("cuda: a tensor [%d, %d] of %v is larger than any memory", rows, cols, t)
+		return 0, fmt.Errorf("cuda: a tensor [%d, %d] of %v is larger than any memory: %w", rows, cols, t, kernels.ErrOutOfMemory)
 	}
 	return int(n), nil
 }
@@ -58,7 +58,7 @@ func newBuffer(size int, guard, shared bool) (*buffer, error) {
 		b.base, err = cu.MemAlloc(int64(b.bytes))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cuda: no memory for a buffer of %d bytes: %w", b.bytes, err)
+		return nil, failure(fmt.Sprintf("a buffer of %d bytes", b.bytes), err)
 	}
 	return b, nil
 }
@@ -159,20 +159,25 @@ func (a *arena) take(t kernels.DType, rows, cols int) *kernels.Tensor {
 	return &b.tensor
 }
 
-// extend takes a buffer from the device; where there is no memory, once more after giving
-// back what is idle.
+// extend takes a buffer from the device.
 func (a *arena) extend(size int) *buffer {
-	b, err := newBuffer(size, a.dev.guard, false)
-	if errors.Is(err, cu.OutOfMemory) {
-		a.trim()
-		b, err = newBuffer(size, a.dev.guard, false)
-	}
+	b, err := a.room(size, a.dev.guard)
 	if err != nil {
 		kernels.Fail(err)
 	}
 	a.bytes += b.bytes
 	a.dev.grow(b.bytes)
 	return b
+}
+
+// room is newBuffer; where there is no memory, once more after giving back what is idle.
+func (a *arena) room(size int, guard bool) (*buffer, error) {
+	b, err := newBuffer(size, guard, false)
+	if errors.Is(err, kernels.ErrOutOfMemory) {
+		a.trim()
+		b, err = newBuffer(size, guard, false)
+	}
+	return b, err
 }
 
 // reuse is an idle buffer of a class, or of one up to twice as large, or nil.

@@ -68,11 +68,14 @@ type blas struct{ c C.optin_blas }
 
 // blasError is a status of cuBLAS.
 func blasError(call string, status C.int) error {
-	if status == 0 {
+	switch status {
+	case 0:
 		return nil
+	case 3:
+		return fmt.Errorf("cuda: %s: the device is %w", call, kernels.ErrOutOfMemory)
 	}
 	name, ok := map[C.int]string{
-		1: "not initialized", 3: "no memory", 7: "invalid value", 8: "unknown chip",
+		1: "not initialized", 7: "invalid value", 8: "unknown chip",
 		11: "memory mapping failed", 13: "execution failed", 14: "internal error", 15: "not supported",
 	}[status]
 	if !ok {

@@ -4,11 +4,10 @@ package cuda
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"unsafe"
-
-	"gorgonia.org/cu"
 
 	"optin/kernels"
 )
@@ -143,7 +142,7 @@ func TestNoMemory(t *testing.T) {
 		o.New(kernels.F32, int(total), 1)
 		return err
 	})
-	if err == nil || !strings.Contains(err.Error(), cu.OutOfMemory.Error()) {
+	if !errors.Is(err, kernels.ErrOutOfMemory) {
 		t.Errorf("error %v, want that memory is out", err)
 	}
 }

@@ -8,16 +8,22 @@ package cuda
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"unsafe"
+
+	"gorgonia.org/cu"
 
 	"optin/kernels"
 )
 
 // failure is the error of a call that did not succeed; nil stays nil.
 func failure(call string, err error) error {
-	if err == nil {
+	switch {
+	case err == nil:
 		return nil
+	case errors.Is(err, cu.OutOfMemory):
+		return fmt.Errorf("cuda: %s: the device is %w", call, kernels.ErrOutOfMemory)
 	}
 	return fmt.Errorf("cuda: %s: %w", call, err)
 }

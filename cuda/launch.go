@@ -56,7 +56,7 @@ func (l *launcher) launch(name string, grid, block size, arguments ...uint64) {
 	copy(l.values[:], arguments)
 	err := f.Launch(grid.x, grid.y, grid.z, block.x, max(block.y, 1), max(block.z, 1), 0, l.stream, l.addresses[:len(arguments)])
 	if err != nil {
-		kernels.Fail(fmt.Errorf("cuda: cuLaunchKernel of %s: %w", name, err))
+		kernels.Fail(failure("cuLaunchKernel of "+name, err))
 	}
 }
 

@@ -54,7 +54,7 @@ func (o *ops) replace(b **buffer, bytes int) {
 			kernels.Fail(err)
 		}
 	}
-	fresh, err := newBuffer(bytes, false, false)
+	fresh, err := o.arena.room(bytes, false)
 	if err != nil {
 		kernels.Fail(err)
 	}

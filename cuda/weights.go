@@ -41,7 +41,7 @@ func (o *ops) pack(w *kernels.Weight, bytes int, fill func(b *buffer, values []f
 		return nil, nil, err
 	}
 	d, g := o.dev, o.gpu
-	b, err := newBuffer(bytes*len(values), false, false)
+	b, err := o.arena.room(bytes*len(values), false)
 	if err != nil {
 		return nil, nil, fmt.Errorf("weight %s: %w", w.Name, err)
 	}

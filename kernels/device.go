@@ -32,12 +32,17 @@ type Device interface {
 	Forget(w *Weight)
 	// Tally is the sum over all workers, PeakBytes the most memory that tensors
 	// and packed weights have taken since the last ResetPeak, which begins with
-	// what is in use then. None of the three may be called while workers work.
+	// what is in use then. ResetPeak also gives idle memory back. None of the three
+	// may be called while workers work.
 	Tally() Tally
 	PeakBytes() int64
 	ResetPeak()
 	Close() error
 }
+
+// ErrOutOfMemory is in the error of work that a device has no memory for. In
+// smaller parts there may be enough; Device.ResetPeak gives back what is idle.
+var ErrOutOfMemory = errors.New("out of memory")
 
 // fault carries an error of the world through model code that returns tensors.
 type fault struct{ err error }

@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -18,6 +19,7 @@ type engine struct {
 	plan   *Plan
 	store  *store
 	record *record.Record
+	rows   int               // packed rows that micro-batches aim at
 	facts  []string          // what every result depends on beside the plan
 	fast   []string          // and what those of models that are evaluated or timed do
 	names  map[string]string // of models in the record, see modelNames
@@ -41,6 +43,7 @@ func (h *Host) newEngine(p *Plan) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	rows := cmp.Or(p.Rows, h.Rows, prune.MicroRows)
 	prov := measure.NewProvenance(h.Version, h.Revision, time.Now())
 	prov.Device = h.Device.Describe()
 	prov.Threads = h.Device.Workers()
@@ -55,7 +58,8 @@ func (h *Host) newEngine(p *Plan) (*engine, error) {
 	return &engine{
 		host: h, plan: p, store: s, fast: fast,
 		record: &record.Record{Version: record.Version, Name: p.Name, Config: p.Text, Overrides: p.Overrides, Provenance: prov},
-		facts:  []string{h.Digest, h.Device.Name(), h.Device.Describe()},
+		rows:   rows,
+		facts:  []string{h.Digest, h.Device.Name(), h.Device.Describe(), fmt.Sprint("rows ", rows)},
 		names:  modelNames(p.runs),
 
 		subjects: map[string]*Subject{}, dense: map[string]*Evaluation{}, scored: map[string]bool{},
@@ -83,6 +87,9 @@ func (e *engine) subject(r Run) (*Subject, error) {
 			return nil, err
 		}
 		e.subjects[key] = s
+		if err := e.fitRows(s); err != nil {
+			return nil, err
+		}
 	}
 	for _, other := range e.subjects {
 		if other != s {

@@ -29,7 +29,7 @@ func (s Score) probeOptions(c *model.Config) prune.ProbeOptions {
 func (e *engine) probes(ctx context.Context, r Run, g *ground) (shared[*prune.Probes], error) {
 	o := r.Score.probeOptions(g.subject.Model.Config())
 	key := fmt.Sprint(g.subject.Digest, g.calibration.Digest, o)
-	return sharing(e.host.Device, e.probed, key, func() (*prune.Probes, error) {
+	return sharing(e, g.subject, e.probed, key, func() (*prune.Probes, error) {
 		bar := e.host.Progress.Stage("probe "+g.subject.Name, o.Probes)
 		defer bar.Done()
 		return prune.Probe(ctx, e.host.Device, g.subject.Model, g.calibration.Batches, o, bar.Add)
@@ -110,16 +110,19 @@ func wholeOver(sites []model.Site, only [][]int) float64 {
 func (e *engine) forwardSeconds(ctx context.Context, g *ground) (float64, error) {
 	least := math.Inf(1)
 	for range 3 {
-		begin := time.Now()
-		err := e.host.Device.Each(ctx, len(g.calibration.Batches), func(ops kernels.Ops, b int) error {
-			in := g.calibration.Batches[b]
-			model.Forward(g.subject.Model, model.NewPass(ops, in), in)
-			return nil
+		seconds, err := fitting(e, g.subject, func() (float64, error) {
+			begin := time.Now()
+			err := e.host.Device.Each(ctx, len(g.calibration.Batches), func(ops kernels.Ops, b int) error {
+				in := g.calibration.Batches[b]
+				model.Forward(g.subject.Model, model.NewPass(ops, in), in)
+				return nil
+			})
+			return time.Since(begin).Seconds(), err
 		})
 		if err != nil {
 			return 0, err
 		}
-		least = min(least, time.Since(begin).Seconds())
+		least = min(least, seconds)
 	}
 	return least, nil
 }

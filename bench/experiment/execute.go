@@ -32,6 +32,7 @@ func (h *Host) Execute(ctx context.Context, p *Plan) (*record.Record, error) {
 		}
 		bar.Add(1)
 	}
+	e.warnOfRows()
 	return e.record, e.compare()
 }
 
@@ -98,13 +99,15 @@ func timed[T any](e *engine, r Run, step Step, facts []string, compute func() (T
 func (e *engine) evaluateDense(ctx context.Context, r Run, s *Subject, feed *Feed) (*Evaluation, error) {
 	facts := slices.Concat([]string{s.Digest, feed.Digest}, e.facts, e.fast)
 	evaluated, _, err := timed(e, r, StepDense, facts, func() (*Evaluation, error) {
-		bar := e.host.Progress.Stage("evaluate "+s.Name, feed.Len())
-		defer bar.Done()
-		evaluated, err := feed.Evaluate(ctx, e.host.runner(), s.Model, bar.Add)
-		if err == nil {
-			evaluated.Fault = evaluated.audit(s.Model)
-		}
-		return evaluated, err
+		return fitting(e, s, func() (*Evaluation, error) {
+			bar := e.host.Progress.Stage("evaluate "+s.Name, feed.Len())
+			defer bar.Done()
+			evaluated, err := feed.Evaluate(ctx, e.host.runner(), s.Model, bar.Add)
+			if err == nil {
+				evaluated.Fault = evaluated.audit(s.Model)
+			}
+			return evaluated, err
+		})
 	})
 	if err != nil {
 		return nil, err
@@ -177,7 +180,8 @@ func (e *engine) time(ctx context.Context, p *pruning) ([]record.Timing, record.
 		}
 		t := &Timer{Device: dev, Subject: p.g.subject, Feed: p.g.feed, Settings: p.r.Measure, Seed: e.plan.Seed, Peak: e.peak,
 			Watcher: e.host.Telemetry}
-		return t.Compare(ctx, p.g.subject.Model, small)
+		timings, err := t.Compare(ctx, p.g.subject.Model, small)
+		return timings, tooLarge(err, "measure.batch")
 	})
 }
 

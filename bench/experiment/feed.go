@@ -21,6 +21,7 @@ type Feed struct {
 
 	subject *Subject
 	data    *task.Dataset
+	lengths []int          // packed rows of each example
 	ends    []int          // one past the last example of each batch
 	encoded []task.Encoded // nil: decode when asked
 }
@@ -63,24 +64,24 @@ func (f *Feed) encode(memory int) error {
 	imageBytes := 4 * c.Channels * c.ImageHeight * c.ImageWidth
 	keep := c.Text() || imageBytes*f.data.Len() <= memory
 	stride := (f.data.Len() + sampled - 1) / sampled
-	lengths := make([]int, f.data.Len())
+	f.lengths = make([]int, f.data.Len())
 	var sample []task.Encoded // what stands for the split in its digest
-	for i := range lengths {
+	for i := range f.lengths {
 		if !keep && i%stride != 0 {
-			lengths[i] = c.Tokens()
+			f.lengths[i] = c.Tokens()
 			continue
 		}
 		e, err := f.one(i)
 		if err != nil {
 			return err
 		}
-		lengths[i] = tokens(c, e)
+		f.lengths[i] = tokens(c, e)
 		sample = append(sample, e)
 	}
 	if keep {
 		f.encoded = sample
 	}
-	f.ends = prune.Cut(lengths, prune.MicroRows)
+	f.ends = prune.Cut(f.lengths, f.subject.Rows)
 	var err error
 	f.Digest, err = digest([]any{f.Split, f.data.Len(), f.data.Files, sample})
 	return err

@@ -18,6 +18,10 @@ type Host struct {
 	Progress *progress.Progress // nil: silent
 	Log      io.Writer          // one line per finished piece of work; nil: none
 
+	// Rows is how many packed rows the device likes a micro-batch to have, where the
+	// plan does not say. 0: prune.MicroRows.
+	Rows int
+
 	Version, Revision string            // of the program
 	Digest            string            // of the program's file: stored stages of another one are not used
 	Libraries         map[string]string // versions
@@ -51,6 +55,14 @@ func (h *Host) forget(m model.Model) {
 		if h.Fast != nil {
 			h.Fast.Forget(w)
 		}
+	}
+}
+
+// trim frees what the devices keep for later work.
+func (h *Host) trim() {
+	h.Device.ResetPeak()
+	if h.Fast != nil {
+		h.Fast.ResetPeak()
 	}
 }
 

@@ -33,7 +33,7 @@ func (e *engine) searchLatency(ctx context.Context, r Run, g *ground, scores Sco
 		return found{}, err
 	}
 	m := g.subject.Model
-	pieces := piecesFor(m.Config(), encoded, e.host.runner().Workers())
+	pieces := g.subject.pieces(encoded, e.host.runner().Workers())
 	table, err := e.latencyTable(ctx, g, r, pieces)
 	if err != nil {
 		return found{}, err
@@ -78,7 +78,8 @@ func (e *engine) latencyTable(ctx context.Context, g *ground, r Run, pieces []*m
 	}
 	table, _, _, err := stage(e.store, "latency", key, func() (*prune.LatencyTable, error) {
 		e.host.logf("%s: measuring what heads and neurons take on this device, about a minute", g.subject.Name)
-		return prune.MeasureLatency(ctx, e.host.runner(), g.subject.Model, pieces, prune.DefaultLatencyOptions())
+		table, err := prune.MeasureLatency(ctx, e.host.runner(), g.subject.Model, pieces, prune.DefaultLatencyOptions())
+		return table, tooLarge(err, "search.latency_batch")
 	})
 	return table, err
 }

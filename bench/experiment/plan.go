@@ -19,6 +19,7 @@ type Plan struct {
 	Device    string
 	Precision string // in which models are evaluated and timed
 	Threads   int
+	Rows      int // packed rows of a micro-batch; 0: what the device likes
 	Output    string
 	Stages    string // folder of what finished stages found
 

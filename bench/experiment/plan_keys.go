@@ -5,7 +5,7 @@ package experiment
 
 // keys are those that stand above the first table.
 func (p *Plan) keys() []key {
-	return append(headKeys(&p.Name, &p.Seed, &p.Device, &p.Threads, &p.Output),
+	return append(headKeys(&p.Name, &p.Seed, &p.Device, &p.Threads, &p.Rows, &p.Output),
 		option(&p.Precision, "", "precision", Float32, oneOf(Float32, "tf32", "fp16", "bf16")).
 			about("what the linear layers multiply when models are evaluated and timed on device cuda: below float32 on tensor cores, summed in float32; scores, searches, rebuilds and proofs are float32 always"),
 		option(&p.Stages, "", "stages", "", anyText("results/stages")).absent("stages in the folder of the results").
@@ -16,7 +16,7 @@ func (p *Plan) keys() []key {
 const Float32 = "float32"
 
 // headKeys are the keys above the first table, of any kind of file.
-func headKeys(name *string, seed *uint64, device *string, threads *int, output *string) []key {
+func headKeys(name *string, seed *uint64, device *string, threads, rows *int, output *string) []key {
 	return []key{
 		option(name, "", "name", "", fileName()).absent("the file's name").
 			about("what the results are called"),
@@ -26,6 +26,8 @@ func headKeys(name *string, seed *uint64, device *string, threads *int, output *
 			about("where the arithmetic is done; auto takes a GPU if there is one and optin-cuda is built (make cuda), else the CPU; ref is slow and checks the others"),
 		option(threads, "", "threads", 0, atLeast(0, 2)).absent("0, one for every core, or for every GPU").
 			about("workers"),
+		option(rows, "", "rows", 0, atLeast(0, 4096)).absent("0, which is 512 on the CPU and 8192 on a GPU").
+			about("tokens of a micro-batch, about; halved where the device runs out of memory"),
 		option(output, "", "output", "", anyText("results/mine")).absent("results/NAME").
 			about("folder of the results"),
 	}

@@ -73,14 +73,16 @@ func (p *pruning) rebuild(ctx context.Context) ([]record.RebuiltSite, error) {
 	if err != nil {
 		return nil, err
 	}
-	bar := p.e.host.Progress.Stage("rebuild "+s.Name, s.Model.Config().Layers)
-	defer bar.Done()
-	full, sites, err := prune.Rebuild(ctx, p.e.host.Device, s.Model, p.mask, c.Batches, rb.options(), bar.Add)
-	if err != nil {
-		return nil, err
-	}
-	p.full = full
-	return describeRebuild(sites, rb.Released), nil
+	return fitting(p.e, s, func() ([]record.RebuiltSite, error) {
+		bar := p.e.host.Progress.Stage("rebuild "+s.Name, s.Model.Config().Layers)
+		defer bar.Done()
+		full, sites, err := prune.Rebuild(ctx, p.e.host.Device, s.Model, p.mask, c.Batches, rb.options(), bar.Add)
+		if err != nil {
+			return nil, err
+		}
+		p.full = full
+		return describeRebuild(sites, rb.Released), nil
+	})
 }
 
 // options is how weights are fitted.
@@ -132,8 +134,10 @@ func (p *pruning) verify(ctx context.Context) (prune.Verification, error) {
 // compare proves that small is full without what the mask removes, in float64
 // where float32 leaves a doubt.
 func (p *pruning) compare(ctx context.Context, full, small model.Model) (prune.Verification, error) {
-	host, batches := p.e.host, p.g.calibration.Batches
-	v, err := prune.Verify(ctx, host.Device, full, small, p.mask, batches)
+	host := p.e.host
+	v, err := fitting(p.e, p.g.subject, func() (prune.Verification, error) {
+		return prune.Verify(ctx, host.Device, full, small, p.mask, p.g.calibration.Batches)
+	})
 	if err != nil || v.Difference <= prune.Tolerance || host.Exact == nil {
 		return v, err
 	}
@@ -142,7 +146,7 @@ func (p *pruning) compare(ctx context.Context, full, small model.Model) (prune.V
 		return v, err
 	}
 	defer exact.Close()
-	return v, v.Confirm(ctx, exact, full, small, p.mask, batches[0])
+	return v, v.Confirm(ctx, exact, full, small, p.mask, p.g.calibration.Batches[0])
 }
 
 // evaluate is what the smaller model reaches.
@@ -153,7 +157,9 @@ func (p *pruning) evaluate(ctx context.Context) (*Evaluation, error) {
 	}
 	p.e.host.forget(p.g.subject.Model) // the small model's memory is to be its own
 	p.e.host.forget(p.full)
-	evaluated, err := p.g.feed.Evaluate(ctx, p.e.host.runner(), small, nil)
+	evaluated, err := fitting(p.e, p.g.subject, func() (*Evaluation, error) {
+		return p.g.feed.Evaluate(ctx, p.e.host.runner(), small, nil)
+	})
 	if err != nil {
 		return nil, err
 	}

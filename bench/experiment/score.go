@@ -147,18 +147,25 @@ type trajectory struct {
 
 func (e *engine) trajectory(ctx context.Context, g *ground, o prune.Options) (trajectory, error) {
 	m, dev := g.subject.Model, e.host.Device
-	units := 0
-	for i, site := range m.Sites() {
-		if o.Only != nil {
-			units += len(o.Only[i])
-		} else {
-			units += site.Units
-		}
-	}
-	bar := e.host.Progress.Stage("score "+g.subject.Name, units)
-	defer bar.Done()
 	dev.ResetPeak()
-	parts, err := prune.Trajectory(ctx, dev, m, g.calibration.Batches, o, bar.Add)
+	parts, err := fitting(e, g.subject, func() (*prune.Parts, error) {
+		units := 0
+		for i, site := range m.Sites() {
+			switch {
+			case o.Known != nil && i < len(o.Known.MD):
+			case o.Only != nil:
+				units += len(o.Only[i])
+			default:
+				units += site.Units
+			}
+		}
+		bar := e.host.Progress.Stage("score "+g.subject.Name, units)
+		defer bar.Done()
+		o.Rows = g.subject.Rows
+		parts, err := prune.Trajectory(ctx, dev, m, g.calibration.Batches, o, bar.Add)
+		o.Known = parts
+		return parts, err
+	})
 	return trajectory{parts, dev.PeakBytes()}, err
 }
 
@@ -172,7 +179,9 @@ func (e *engine) baseline(ctx context.Context, r Run, g *ground) (out Scores, er
 		out.Values = prune.Random(m, int64(r.Score.RandomSeed))
 	case Activation:
 		dev.ResetPeak()
-		out.Values, err = prune.ActivationNorm(ctx, dev, m, g.calibration.Batches)
+		out.Values, err = fitting(e, g.subject, func() ([][]float64, error) {
+			return prune.ActivationNorm(ctx, dev, m, g.calibration.Batches)
+		})
 		out.PeakBytes = dev.PeakBytes()
 	case Fisher, Taylor:
 		var gradients shared[*prune.Gradients]

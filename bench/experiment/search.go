@@ -103,7 +103,7 @@ const rearrangePasses = 1
 // for a calibration set.
 func (e *engine) gradients(ctx context.Context, g *ground) (shared[*prune.Gradients], error) {
 	key := fmt.Sprint(g.subject.Digest, g.calibration.Digest)
-	return sharing(e.host.Device, e.derived, key, func() (*prune.Gradients, error) {
+	return sharing(e, g.subject, e.derived, key, func() (*prune.Gradients, error) {
 		bar := e.host.Progress.Stage("gradients "+g.subject.Name, g.calibration.Examples)
 		defer bar.Done()
 		return prune.MaskGradients(ctx, e.host.Device, g.subject.Model, g.calibration.Batches, g.calibration.Targets, bar.Add)
@@ -122,13 +122,15 @@ func (e *engine) searchJointly(ctx context.Context, r Run, g *ground, costs prun
 		o.Swaps = 0
 	}
 	steps := r.Search.steps()
-	bar := e.host.Progress.Stage("search "+g.subject.Name, steps)
-	defer bar.Done()
-	mask, report, err := prune.JointSearch(ctx, e.host.Device, g.subject.Model, g.calibration.Batches, probes.result, costs, b, o, steps, bar.Add)
-	if err != nil {
-		return found{}, err
-	}
-	return found{Mask: mask, Joint: describeJoint(report, steps)}, nil
+	return fitting(e, g.subject, func() (found, error) {
+		bar := e.host.Progress.Stage("search "+g.subject.Name, steps)
+		defer bar.Done()
+		mask, report, err := prune.JointSearch(ctx, e.host.Device, g.subject.Model, g.calibration.Batches, probes.result, costs, b, o, steps, bar.Add)
+		if err != nil {
+			return found{}, err
+		}
+		return found{Mask: mask, Joint: describeJoint(report, steps)}, nil
+	})
 }
 
 // operate removes units by what is lost when the rest is refitted.
@@ -139,7 +141,7 @@ func (e *engine) operate(ctx context.Context, r Run, g *ground, costs prune.Cost
 	}
 	m, o := g.subject.Model, r.Score.probeOptions(g.subject.Model.Config())
 	key := fmt.Sprint(g.subject.Digest, g.calibration.Digest, o, b.MinHeads, b.MinNeurons)
-	curves, err := sharing(e.host.Device, e.curves, key, func() ([]prune.Curve, error) {
+	curves, err := sharing(e, g.subject, e.curves, key, func() ([]prune.Curve, error) {
 		bar := e.host.Progress.Stage("survey "+g.subject.Name, len(m.Sites()))
 		defer bar.Done()
 		return probes.result.Survey(ctx, e.host.Device, m, g.calibration.Batches, b, bar.Add)
@@ -148,9 +150,11 @@ func (e *engine) operate(ctx context.Context, r Run, g *ground, costs prune.Cost
 		return nil, err
 	}
 	steps := r.Search.steps()
-	bar := e.host.Progress.Stage("search "+g.subject.Name, steps)
-	defer bar.Done()
-	return prune.SurgeonSearch(ctx, e.host.Device, m, g.calibration.Batches, o, curves.result, costs, b, steps, bar.Add)
+	return fitting(e, g.subject, func() (prune.Mask, error) {
+		bar := e.host.Progress.Stage("search "+g.subject.Name, steps)
+		defer bar.Done()
+		return prune.SurgeonSearch(ctx, e.host.Device, m, g.calibration.Batches, o, curves.result, costs, b, steps, bar.Add)
+	})
 }
 
 // steps is in how many stages a search removes its units.

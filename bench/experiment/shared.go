@@ -1,10 +1,6 @@
 package experiment
 
-import (
-	"time"
-
-	"optin/kernels"
-)
+import "time"
 
 // shared is a result that several runs use, and what it cost, whenever that was.
 type shared[T any] struct {
@@ -13,14 +9,15 @@ type shared[T any] struct {
 	peak    int64 // bytes of tensors and packed weights
 }
 
-// sharing is the result known by a key, computed where there is none.
-func sharing[T any](dev kernels.Device, known map[string]shared[T], key string, compute func() (T, error)) (shared[T], error) {
+// sharing is the result known by a key, computed on a subject where there is none.
+func sharing[T any](e *engine, s *Subject, known map[string]shared[T], key string, compute func() (T, error)) (shared[T], error) {
 	if s, ok := known[key]; ok {
 		return s, nil
 	}
+	dev := e.host.Device
 	dev.ResetPeak()
 	begin := time.Now()
-	result, err := compute()
+	result, err := fitting(e, s, compute)
 	if err != nil {
 		return shared[T]{}, err
 	}

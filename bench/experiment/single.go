@@ -205,7 +205,7 @@ func (h *Host) Time(ctx context.Context, p *Plan, others []string) (map[string][
 		h.forget(m)
 		closeModel()
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", dir, err)
+			return nil, fmt.Errorf("%s: %w", dir, tooLarge(err, "measure.batch"))
 		}
 		out[dir] = timings
 	}

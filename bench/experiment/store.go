@@ -51,18 +51,23 @@ func stage[T any](s *store, step Step, hash string, compute func() (T, error)) (
 		return result, 0, false, err
 	}
 	seconds = time.Since(begin).Seconds()
+	return result, seconds, false, save(s, step, hash, result, seconds)
+}
+
+// save stores the result of a step, which took some seconds.
+func save[T any](s *store, step Step, hash string, result T, seconds float64) error {
 	raw, err := json.Marshal(result)
 	if _, ok := errors.AsType[*json.UnsupportedValueError](err); ok {
-		return result, seconds, false, errors.New("a result is not a finite number: the model's values overflow on these examples; check its weights")
+		return errors.New("a result is not a finite number: the model's values overflow on these examples; check its weights")
 	}
 	if err != nil {
-		return result, seconds, false, err
+		return err
 	}
 	text, err := json.Marshal(stored{seconds, sum(raw), raw})
 	if err != nil {
-		return result, seconds, false, err
+		return err
 	}
-	return result, seconds, false, disk.WriteFile(s.path(step, hash), text)
+	return disk.WriteFile(s.path(step, hash), text)
 }
 
 func (s *store) path(step Step, hash string) string {

@@ -22,6 +22,7 @@ type Subject struct {
 	Task    *task.Task
 	Encoder *task.Encoder
 	Digest  string // of everything in the model's folder that can change a result
+	Rows    int    // packed rows that a micro-batch aims at
 
 	close func() error
 	feeds map[string]*Feed // evaluation splits that were read
@@ -35,7 +36,7 @@ func OpenSubject(path string, cfg task.Config) (*Subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Subject{Name: baseName(path), Path: path, Model: m, close: closeModel,
+	s := &Subject{Name: baseName(path), Path: path, Model: m, close: closeModel, Rows: prune.MicroRows,
 		feeds: map[string]*Feed{}, calibrations: map[string]*Calibration{}}
 	if err := s.ready(cfg); err != nil {
 		closeModel()
@@ -112,7 +113,7 @@ type Calibration struct {
 	Lengths  prune.Lengths
 	Examples int
 	Tokens   int    // valid ones
-	Digest   string // of the encoded examples and how they are cut
+	Digest   string // of the encoded examples
 }
 
 // calibrate is Calibrate for a run's scores, once.
@@ -142,14 +143,14 @@ func (s *Subject) Calibrate(samples int, seed uint64, padded bool, group int) (*
 		return nil, err
 	}
 	c := &Calibration{Split: task.Train, Examples: len(encoded)}
-	c.Batches = cutBatches(s.Model.Config(), encoded, prune.MicroRows)
+	c.Batches = cutBatches(s.Model.Config(), encoded, s.Rows)
 	c.Lengths = prune.LengthsOf(c.Batches...)
 	c.Tokens = int(c.Lengths.Tokens)
 	if padded && s.Model.Config().Text() {
-		c.Batches = padBatches(encoded, prune.MicroRows, group)
+		c.Batches = padBatches(encoded, s.Rows, group)
 	}
 	c.Targets = targets(c.Batches, encoded, s.Task.Regression)
-	c.Digest, err = digest([]any{encoded, padded, group, prune.MicroRows})
+	c.Digest, err = digest([]any{encoded, padded, group})
 	return c, err
 }
 

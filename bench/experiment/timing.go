@@ -7,7 +7,6 @@ import (
 
 	"optin/bench/measure"
 	"optin/bench/model"
-	"optin/bench/prune"
 	"optin/bench/record"
 	"optin/bench/task"
 	"optin/kernels"
@@ -123,22 +122,21 @@ func (t *Timer) encode(batch int) ([]task.Encoded, error) {
 	return encoded, nil
 }
 
-// pieces is piecesFor of the subject's model and device.
+// pieces is Subject.pieces of the subject's model and device.
 func (t *Timer) pieces(encoded []task.Encoded) []*model.Input {
-	return piecesFor(t.Subject.Model.Config(), encoded, t.Device.Workers())
+	return t.Subject.pieces(encoded, t.Device.Workers())
 }
 
-// piecesFor cuts a batch for workers: a multiple of them, of at most
-// prune.MicroRows rows each.
-func piecesFor(c *model.Config, encoded []task.Encoded, workers int) []*model.Input {
-	rows := 0
+// pieces cuts a batch for workers: a multiple of them, of at most s.Rows rows each.
+func (s *Subject) pieces(encoded []task.Encoded, workers int) []*model.Input {
+	c, rows := s.Model.Config(), 0
 	for _, e := range encoded {
 		rows += tokens(c, e)
 	}
 	if len(encoded) < workers {
 		return cutBatches(c, encoded, rows)
 	}
-	rounds := (rows + workers*prune.MicroRows - 1) / (workers * prune.MicroRows)
+	rounds := (rows + workers*s.Rows - 1) / (workers * s.Rows)
 	return cutBatches(c, encoded, (rows+workers*rounds-1)/(workers*rounds))
 }
 

@@ -277,6 +277,9 @@ func (t *training) evaluateIfDue(ctx context.Context) error {
 
 // explain adds to an error where the training goes on when its cause is gone.
 func (t *training) explain(err error) error {
+	if errors.Is(err, kernels.ErrOutOfMemory) {
+		err = fmt.Errorf("%w: set rows lower (it is %d now) or train.lanes, or train.recompute = true", err, t.rows())
+	}
 	if t.saved == noCheckpoint {
 		return err
 	}

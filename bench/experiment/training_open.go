@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"optin/bench/measure"
 	"optin/bench/model"
 	"optin/bench/model/checkpoint"
+	"optin/bench/prune"
 	"optin/bench/record"
 	"optin/bench/task"
 	"optin/bench/train"
@@ -69,6 +71,7 @@ func (t *training) openTeacher() (err error) {
 func (t *training) openTrainer(ctx context.Context) (err error) {
 	c := t.start.Config
 	job := train.Job{Start: t.start, Data: t.lesson, Settings: t.plan.Settings}
+	job.Settings.Rows = t.rows()
 	if t.teacher != nil {
 		job.Teacher = t.teacher.Model
 	}
@@ -84,7 +87,7 @@ func (t *training) openTrainer(ctx context.Context) (err error) {
 		return err
 	}
 	t.subject = &Subject{Name: t.plan.Name, Path: t.start.Dir, Model: t.trainer.Model(), Task: t.task, Encoder: t.encoder,
-		close: func() error { return nil }, feeds: map[string]*Feed{}}
+		Rows: t.rows(), close: func() error { return nil }, feeds: map[string]*Feed{}}
 	for _, split := range []string{t.plan.Upkeep.EvalSplit, t.finalSplit()} {
 		if _, err := t.subject.OpenFeed(split, t.plan.Evaluate.Limit); err != nil {
 			return fmt.Errorf("evaluation: %w", err)
@@ -92,6 +95,9 @@ func (t *training) openTrainer(ctx context.Context) (err error) {
 	}
 	return nil
 }
+
+// rows is how many packed rows a micro-batch aims at.
+func (t *training) rows() int { return cmp.Or(t.plan.Rows, t.host.Rows, prune.MicroRows) }
 
 // finalSplit is the split that the written model is evaluated on.
 func (t *training) finalSplit() string {
@@ -113,6 +119,9 @@ func (t *training) describe() error {
 		Notes: append(t.start.Notes, t.lesson.data.Notes...), Examples: t.lesson.Len(), Steps: t.trainer.Steps(), Epochs: p.Settings.Epochs,
 	}
 	t.facts = p.facts()
+	if t.rows() != prune.MicroRows { // random draws are by micro-batch
+		t.facts["rows"] = fmt.Sprint(t.rows())
+	}
 	t.facts["training data"] = t.lesson.digest
 	folder, err := digestFolder(t.start.Dir)
 	if err != nil {

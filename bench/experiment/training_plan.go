@@ -24,6 +24,7 @@ type Training struct {
 	Seed    uint64
 	Device  string
 	Threads int
+	Rows    int // packed rows of a micro-batch; 0: what the device likes
 	Output  string
 
 	Model    Beginning
@@ -122,7 +123,7 @@ func (t *Training) check() error {
 
 // keys are all of a training file.
 func (t *Training) keys() []key {
-	all := headKeys(&t.Name, &t.Seed, &t.Device, &t.Threads, &t.Output)
+	all := headKeys(&t.Name, &t.Seed, &t.Device, &t.Threads, &t.Rows, &t.Output)
 	for _, table := range [][]key{t.Model.keys(), t.Task.keys(), t.stepKeys(), t.inputKeys(), t.Upkeep.keys(), t.distillKeys(), t.Evaluate.keys()} {
 		all = append(all, table...)
 	}
@@ -135,9 +136,9 @@ func surroundings() []string {
 }
 
 // irrelevant are keys that do not change the parameters, or whose contents are
-// hashed instead of their names.
+// hashed instead of their names, or, as rows, whose meaning is up to the device.
 func irrelevant() []string {
-	return append(surroundings(), "model.path", "model.config", "task.path", "distill.model",
+	return append(surroundings(), "rows", "model.path", "model.config", "task.path", "distill.model",
 		"train.eval_every", "train.eval_split", "train.dtype", "evaluate.split", "evaluate.limit")
 }
 

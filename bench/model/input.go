@@ -24,18 +24,25 @@ type Input struct {
 func (in *Input) Examples() int { return in.Seq.Count() }
 
 // First is the first n examples of in, which has as many.
-func (in *Input) First(n int) *Input {
-	seq := &kernels.Sequences{Offsets: in.Seq.Offsets[:n+1]}
-	for b := range n {
-		seq.Max = max(seq.Max, seq.Len(b))
+func (in *Input) First(n int) *Input { return in.Slice(0, n) }
+
+// Slice is the examples from to to-1 of in. It shares in's memory.
+func (in *Input) Slice(from, to int) *Input {
+	first, last := in.Seq.Offsets[from], in.Seq.Offsets[to]
+	seq := &kernels.Sequences{}
+	for b := from; b <= to; b++ {
+		seq.Offsets = append(seq.Offsets, in.Seq.Offsets[b]-first)
+		if b < to {
+			seq.Max = max(seq.Max, in.Seq.Len(b))
+		}
 	}
-	part := &Input{Seq: seq, Pixels: in.Pixels[:len(in.Pixels)/in.Examples()*n]}
-	rows := seq.Rows()
+	size := len(in.Pixels) / in.Examples()
+	part := &Input{Seq: seq, Pixels: in.Pixels[from*size : to*size]}
 	if in.IDs != nil {
-		part.IDs, part.Types, part.Positions = in.IDs[:rows], in.Types[:rows], in.Positions[:rows]
+		part.IDs, part.Types, part.Positions = in.IDs[first:last], in.Types[first:last], in.Positions[first:last]
 	}
 	if in.KeyBias != nil {
-		part.KeyBias = in.KeyBias[:rows]
+		part.KeyBias = in.KeyBias[first:last]
 	}
 	return part
 }

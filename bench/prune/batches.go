@@ -32,6 +32,24 @@ func Cut(lengths []int, rows int) (ends []int) {
 	return ends
 }
 
+// Recut cuts micro-batches that have more than rows rows into smaller ones, as Cut
+// does. The examples stay in their order.
+func Recut(batches []*model.Input, rows int) []*model.Input {
+	var out []*model.Input
+	for _, in := range batches {
+		lengths := make([]int, in.Examples())
+		for b := range lengths {
+			lengths[b] = in.Seq.Len(b)
+		}
+		from := 0
+		for _, to := range Cut(lengths, rows) {
+			out = append(out, in.Slice(from, to))
+			from = to
+		}
+	}
+	return out
+}
+
 // segment is a stretch of rows of one variant of a micro-batch that belongs to
 // one group.
 type segment struct {

@@ -23,6 +23,10 @@ type Options struct {
 	// parts are NaN.
 	Only [][]int `json:",omitempty"`
 
+	// Known, if not nil, is what an earlier call with the same examples returned
+	// beside its error: these sites are not scored again.
+	Known *Parts `json:"-"`
+
 	RawLogits  bool  // REF: logits are not divided by tau, only the factor tau^2 stays
 	LastHead   bool  // REF: the last head of every earlier layer stays masked while heads of a later one are scored
 	Tokens     int   // REF: 768 random tokens of each group enter the Gram; 0: all

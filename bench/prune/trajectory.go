@@ -24,6 +24,9 @@ import (
 // the hidden state of one variant, one micro-batch of activations, and two Gram
 // matrices.
 //
+// Where it fails, the parts of the sites that it has finished are returned beside
+// the error, for Options.Known.
+//
 // progress, if not nil, is called with the number of units just scored.
 func Trajectory(ctx context.Context, dev kernels.Device, m model.Model, batches []*model.Input, o Options, progress func(units int)) (*Parts, error) {
 	if err := checkBatches(m, batches); err != nil {
@@ -61,27 +64,33 @@ type scorer struct {
 }
 
 func (s *scorer) run(ctx context.Context) (*Parts, error) {
-	if err := s.dense(ctx); err != nil {
-		return nil, fmt.Errorf("dense pass: %w", err)
-	}
 	parts := &Parts{}
+	if s.o.Known != nil {
+		*parts = *s.o.Known
+	}
+	if err := s.dense(ctx); err != nil {
+		return parts, fmt.Errorf("dense pass: %w", err)
+	}
 	earlier := s.hidden
 	if s.o.LastHead {
 		masked, err := s.lastHeadsMasked(ctx)
 		if err != nil {
-			return nil, err
+			return parts, err
 		}
 		defer func() { free(s.dev, masked...) }()
 		earlier = masked
 	}
 	for i, site := range s.m.Sites() {
+		if i < len(parts.MD) {
+			continue
+		}
 		input := s.hidden[site.Layer]
 		if site.Kind == model.Heads {
 			input = earlier[site.Layer]
 		}
 		md, kd, err := s.site(ctx, i, input)
 		if err != nil {
-			return nil, fmt.Errorf("%v: %w", site, err)
+			return parts, fmt.Errorf("%v: %w", site, err)
 		}
 		parts.MD, parts.KD = append(parts.MD, md), append(parts.KD, kd)
 	}
@@ -110,7 +119,7 @@ func (s *scorer) dense(ctx context.Context) error {
 	c := s.m.Config()
 	s.variants = 1
 	if len(s.batches) == 1 {
-		s.variants = max(1, s.rows()/s.batches[0].Seq.Rows())
+		s.variants = max(1, min(s.rows()/s.batches[0].Seq.Rows(), s.mostUnits()))
 	}
 	for range c.Layers + 1 {
 		list, err := s.alloc(c.Hidden)
@@ -157,6 +166,16 @@ func (s *scorer) dense(ctx context.Context) error {
 		return err
 	}
 	return s.denseGrams(ctx)
+}
+
+// mostUnits is the number of units of the largest site: more variants than that
+// would have nothing to do.
+func (s *scorer) mostUnits() int {
+	most := 0
+	for i := range s.m.Sites() {
+		most = max(most, len(s.chosen(i)))
+	}
+	return most
 }
 
 func (s *scorer) pass(ops kernels.Ops, b int) *model.Pass {
@@ -226,10 +245,10 @@ func (s *scorer) site(ctx context.Context, i int, input tensors) (md, kd []float
 		return md, kd, ctx.Err()
 	}
 	c, err := s.capture(ctx, i, input)
+	defer c.free(s.dev)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer c.free(s.dev)
 	c.units = units
 	jobs := (len(units) + s.variants - 1) / s.variants
 	err = s.dev.Each(ctx, jobs, func(ops kernels.Ops, job int) error {
@@ -283,23 +302,20 @@ func (c *captured) free(dev kernels.Device) {
 	free(dev, c.values, c.sum, c.residual, tensors{c.consumer})
 }
 
-func (s *scorer) capture(ctx context.Context, i int, input tensors) (c *captured, err error) {
+// capture is what scoring the units of site i needs, or as much of it as there was
+// memory for.
+func (s *scorer) capture(ctx context.Context, i int, input tensors) (*captured, error) {
 	site, hidden := s.m.Sites()[i], s.m.Config().Hidden
-	c = &captured{}
-	defer func() {
-		if err != nil {
-			c.free(s.dev)
-		}
-	}()
+	c := &captured{residual: make(tensors, len(s.batches))}
+	var err error
 	if c.values, err = s.alloc(site.Units * site.Width); err != nil {
-		return nil, err
+		return c, err
 	}
 	if c.sum, err = s.alloc(hidden); err != nil {
-		return nil, err
+		return c, err
 	}
-	c.residual = make(tensors, len(s.batches))
 	if c.consumer, err = s.dev.Alloc(kernels.F32, site.Units*site.Width, hidden); err != nil {
-		return nil, err
+		return c, err
 	}
 	err = s.dev.Each(ctx, len(s.batches), func(ops kernels.Ops, b int) error {
 		got := s.m.Capture(s.pass(ops, b), i, input[b])

@@ -50,19 +50,15 @@ func (s *Settings) batches(data Data, epoch int, text bool) [][]int {
 	return list
 }
 
-// A micro-batch has at most mostRows packed rows, but for those of its last
-// example. A batch is spread over p lanes only where each has leastRows times p:
-// few rows starve the kernels, and a lane costs a pass over all gradients.
-const (
-	mostRows  = 512
-	leastRows = 32
-)
+// A batch is spread over p lanes only where each has leastRows times p: few rows
+// starve the kernels, and a lane costs a pass over all gradients.
+const leastRows = 32
 
 // cut divides a batch, whose examples have the given numbers of rows, into
-// consecutive micro-batches of about equal size, and says where each ends. Their
-// number is a multiple of lanes, or of fewer where there are not rows enough, so
+// consecutive micro-batches of about equal size, of at most most rows but for
+// those of their last examples, and says where each ends. Their number is a multiple of lanes, or of fewer where there are not rows enough, so
 // that no lane has more to do than the others.
-func cut(rows []int, lanes int) (ends []int) {
+func cut(rows []int, lanes, most int) (ends []int) {
 	total := 0
 	for _, n := range rows {
 		total += n
@@ -70,7 +66,7 @@ func cut(rows []int, lanes int) (ends []int) {
 	for lanes > 1 && total < lanes*lanes*leastRows {
 		lanes /= 2
 	}
-	parts := lanes * max(1, (total+lanes*mostRows-1)/(lanes*mostRows))
+	parts := lanes * max(1, (total+lanes*most-1)/(lanes*most))
 	parts = min(parts, len(rows))
 	sum := 0
 	for i, n := range rows {

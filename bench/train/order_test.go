@@ -67,7 +67,8 @@ func TestCut(t *testing.T) {
 			longest = max(longest, rows[i])
 		}
 		lanes := 1 + rng.IntN(6)
-		ends := cut(rows, lanes)
+		most := 64 << rng.IntN(5)
+		ends := cut(rows, lanes, most)
 		if ends[len(ends)-1] != len(rows) || !slices.IsSorted(ends) || len(slices.Compact(slices.Clone(ends))) != len(ends) {
 			t.Fatalf("ends %v of %d", ends, len(rows))
 		}
@@ -83,7 +84,7 @@ func TestCut(t *testing.T) {
 			for _, n := range rows[from:to] {
 				sum += n
 			}
-			if sum > mostRows+longest || sum > total/len(ends)+2*longest {
+			if sum > most+longest || sum > total/len(ends)+2*longest {
 				t.Fatalf("a part of %d of %d rows in %d parts", sum, total, len(ends))
 			}
 			from = to

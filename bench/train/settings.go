@@ -56,6 +56,7 @@ type Settings struct {
 
 	Recompute bool // blocks run again on the way back instead of keeping what they computed
 	Lanes     int  // parts of a batch that can be worked on at once
+	Rows      int  // packed rows of a micro-batch, but for those of its last example
 }
 
 // DefaultSettings are those of fine-tuning a pretrained model (Devlin et al.,
@@ -65,15 +66,15 @@ func DefaultSettings() Settings {
 		Epochs: 3, Batch: 32, Seed: 1,
 		Rate: 5e-5, Warmup: 0.1, Schedule: Linear, LayerDecay: 1,
 		Optimizer: AdamW, Decay: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Clip: 1,
-		Temperature: 2, Full: 0.25, Lanes: 4,
+		Temperature: 2, Full: 0.25, Lanes: 4, Rows: 512,
 	}
 }
 
 // check refuses settings that do not fit each other or the model.
 func (s *Settings) check(text, teacher bool) error {
 	switch {
-	case s.Batch < 1 || s.Lanes < 1 || !(s.Epochs > 0):
-		return fmt.Errorf("a batch of %d examples, %d lanes, %v epochs: want 1 or more of each, and epochs above 0", s.Batch, s.Lanes, s.Epochs)
+	case s.Batch < 1 || s.Lanes < 1 || s.Rows < 1 || !(s.Epochs > 0):
+		return fmt.Errorf("a batch of %d examples, %d lanes, %d rows, %v epochs: want 1 or more of each, and epochs above 0", s.Batch, s.Lanes, s.Rows, s.Epochs)
 	case s.Distill > 0 && !teacher:
 		return errors.New("a share of the loss is distillation, and there is no teacher")
 	case text && (s.Mixup > 0 || s.Crop > 0 || s.Flip || s.Tokens > 0):

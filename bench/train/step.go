@@ -53,7 +53,7 @@ func (t *Trainer) batch(step int) *batch {
 			rows[i] += t.s.Tokens - (c.ImageHeight/c.Patch)*(c.ImageWidth/c.Patch)
 		}
 	}
-	b.ends = cut(rows, t.s.Lanes)
+	b.ends = cut(rows, t.s.Lanes, t.s.Rows)
 	return b
 }
 

@@ -7,6 +7,7 @@ package cpu
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/bits"
@@ -46,7 +47,7 @@ func storage(t kernels.DType, rows, cols int) (int, error) {
 	}
 	high, n := bits.Mul64(uint64(padded), uint64(cols)*uint64(size))
 	if high != 0 || n > math.MaxInt64/2 || cols > math.MaxInt/8 {
-		return 0, fmt.Errorf("cpu: a tensor [%d, %d] of %v is larger than any memory", rows, cols, t)
+		return 0, fmt.Errorf("cpu: a tensor [%d, %d] of %v is larger than any memory: %w", rows, cols, t, kernels.ErrOutOfMemory)
 	}
 	return int(n+alignment-1) / alignment * alignment, nil
 }
@@ -63,14 +64,18 @@ type buffer struct {
 }
 
 // newBuffer allocates size bytes, a multiple of alignment.
-func newBuffer(size int, guard bool) (*buffer, error) {
+func (d *device) newBuffer(size int, guard bool) (*buffer, error) {
 	b := &buffer{size: size, bytes: max(size, alignment), guard: guard}
 	if guard {
 		b.bytes = size + 2*C.OPTIN_GUARD_BYTES
 	}
+	if err := d.grow(b.bytes); err != nil {
+		return nil, err
+	}
 	b.base = C.aligned_alloc(alignment, C.size_t(b.bytes))
 	if b.base == nil {
-		return nil, fmt.Errorf("cpu: no memory for a buffer of %d bytes", b.bytes)
+		d.shrink(b.bytes)
+		return nil, fmt.Errorf("cpu: a buffer of %d bytes: %w", b.bytes, kernels.ErrOutOfMemory)
 	}
 	b.data = b.base
 	if guard {
@@ -127,7 +132,8 @@ func (b *buffer) poison() {
 	C.optin_cpu_fill_f32((*C.float)(b.data), C.float(math.NaN()), C.size_t(b.size/4))
 }
 
-func (b *buffer) free() {
+func (d *device) freeBuffer(b *buffer) {
+	d.shrink(b.bytes)
 	C.optin_cpu_guard_open(b.base, C.size_t(b.bytes))
 	C.free(b.base)
 	b.base, b.data = nil, nil
@@ -135,10 +141,9 @@ func (b *buffer) free() {
 
 // arena hands out buffers and takes them back, last in, first out.
 type arena struct {
-	guard bool
-	grow  func(n int) // told of every change of bytes
-	bytes int         // taken from the system
-	live  []*buffer   // in the order in which they were taken
+	dev   *device
+	bytes int       // taken from the system
+	live  []*buffer // in the order in which they were taken
 	idle  [kernels.SizeClasses][]*buffer
 }
 
@@ -151,15 +156,26 @@ func (a *arena) take(t kernels.DType, rows, cols int) *kernels.Tensor {
 	index, size := kernels.SizeClass(n, alignment)
 	b := a.reuse(index)
 	if b == nil {
-		if b, err = newBuffer(size, a.guard); err != nil {
-			kernels.Fail(err)
-		}
-		a.bytes += b.bytes
-		a.grow(b.bytes)
+		b = a.extend(size)
 	}
 	b.shape(t, rows, cols, n)
 	a.live = append(a.live, b)
 	return &b.tensor
+}
+
+// extend takes a buffer from the system; where there is no memory, once more after
+// giving back what is idle.
+func (a *arena) extend(size int) *buffer {
+	b, err := a.dev.newBuffer(size, a.dev.guard)
+	if errors.Is(err, kernels.ErrOutOfMemory) {
+		a.trim()
+		b, err = a.dev.newBuffer(size, a.dev.guard)
+	}
+	if err != nil {
+		kernels.Fail(err)
+	}
+	a.bytes += b.bytes
+	return b
 }
 
 // reuse is an idle buffer of a class, or of one up to twice as large, or nil.
@@ -203,8 +219,7 @@ func (a *arena) trim() {
 	for i, list := range a.idle {
 		for _, b := range list {
 			a.bytes -= b.bytes
-			a.grow(-b.bytes)
-			b.free()
+			a.dev.freeBuffer(b)
 		}
 		a.idle[i] = nil
 	}
@@ -214,8 +229,7 @@ func (a *arena) trim() {
 func (a *arena) free() {
 	a.trim()
 	for _, b := range a.live {
-		b.free()
+		a.dev.freeBuffer(b)
 	}
-	a.grow(-a.bytes)
-	*a = arena{grow: a.grow}
+	a.bytes, a.live = 0, nil
 }

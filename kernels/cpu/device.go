@@ -29,6 +29,7 @@ type device struct {
 	engine  C.dnnl_engine_t
 	guard   bool
 	threads int
+	most    int64 // bytes; 0: no limit
 
 	bytes, peak atomic.Int64 // of arenas, packed weights and Alloc, now and at most
 
@@ -55,6 +56,7 @@ func New(options Options) (kernels.Device, error) {
 	d := &device{
 		guard:     options.Guard,
 		threads:   options.Threads,
+		most:      options.Memory,
 		allocated: make(map[*kernels.Tensor]*buffer),
 		weights:   make(map[*kernels.Weight]struct{}),
 	}
@@ -142,16 +144,23 @@ func (d *device) ResetPeak() {
 	d.peak.Store(d.bytes.Load())
 }
 
-// grow accounts for n more bytes (fewer where n is negative).
-func (d *device) grow(n int) {
+// grow accounts for n more bytes, if that is not more than the device may take.
+func (d *device) grow(n int) error {
 	now := d.bytes.Add(int64(n))
+	if d.most > 0 && now > d.most {
+		d.shrink(n)
+		return fmt.Errorf("cpu: %d bytes more than the %d of %d that are taken: %w", n, now-int64(n), d.most, kernels.ErrOutOfMemory)
+	}
 	for {
 		peak := d.peak.Load()
 		if now <= peak || d.peak.CompareAndSwap(peak, now) {
-			return
+			return nil
 		}
 	}
 }
+
+// shrink accounts for n bytes fewer.
+func (d *device) shrink(n int) { d.bytes.Add(-int64(n)) }
 
 // ArenaBytes is what the arenas of all workers have taken from the system: it
 // stays the same in the steady state.
@@ -191,12 +200,11 @@ func (d *device) Alloc(t kernels.DType, rows, cols int) (*kernels.Tensor, error)
 	if err != nil {
 		return nil, err
 	}
-	b, err := newBuffer(n, d.guard)
+	b, err := d.newBuffer(n, d.guard)
 	if err != nil {
 		return nil, err
 	}
 	b.shape(t, rows, cols, n)
-	d.grow(b.bytes)
 	d.mu.Lock()
 	d.allocated[&b.tensor] = b
 	d.mu.Unlock()
@@ -217,8 +225,7 @@ func (d *device) Free(t *kernels.Tensor) {
 	if err := b.check(); err != nil {
 		kernels.Fail(err)
 	}
-	d.grow(-b.bytes)
-	b.free()
+	d.freeBuffer(b)
 }
 
 func (d *device) Close() error {
@@ -239,8 +246,7 @@ func (d *device) free() {
 		o.free()
 	}
 	for _, b := range d.allocated {
-		d.grow(-b.bytes)
-		b.free()
+		d.freeBuffer(b)
 	}
 	clear(d.weights)
 	clear(d.allocated)

@@ -28,7 +28,7 @@ type ops struct {
 // newOps runs on the worker's own thread.
 func (d *device) newOps(threads int) (kernels.Ops, error) {
 	C.optin_cpu_threads(C.int(threads))
-	o := &ops{dev: d, isa: d.isa, threads: threads, arena: arena{guard: d.guard, grow: d.grow}}
+	o := &ops{dev: d, isa: d.isa, threads: threads, arena: arena{dev: d}}
 	if err := check(C.optin_cpu_stream_create(&o.stream, d.engine)); err != nil {
 		return nil, err
 	}

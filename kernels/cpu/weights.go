@@ -19,7 +19,7 @@ func reading(w *kernels.Weight, f func(values unsafe.Pointer) error) error {
 	bytes := max(4*w.Len(), 1)
 	values := C.malloc(C.size_t(bytes))
 	if values == nil {
-		return fmt.Errorf("cpu: no memory to read weight %s [%d, %d]", w.Name, w.Rows, w.Cols)
+		return fmt.Errorf("cpu: weight %s [%d, %d]: %w", w.Name, w.Rows, w.Cols, kernels.ErrOutOfMemory)
 	}
 	defer C.free(values)
 	if err := w.Read(unsafe.Slice((*float32)(values), w.Len())); err != nil {
@@ -61,17 +61,16 @@ func (o *ops) plain(w *kernels.Weight) *C.float {
 }
 
 func (d *device) packPlain(w *kernels.Weight) (any, func(), error) {
-	b, err := newBuffer((4*w.Len()+alignment-1)/alignment*alignment, false)
+	b, err := d.newBuffer((4*w.Len()+alignment-1)/alignment*alignment, false)
 	if err != nil {
 		return nil, nil, fmt.Errorf("weight %s: %w", w.Name, err)
 	}
 	if err := w.Read(unsafe.Slice((*float32)(b.data), w.Len())); err != nil {
-		b.free()
+		d.freeBuffer(b)
 		return nil, nil, err
 	}
-	d.grow(b.bytes)
 	d.remember(w)
-	return b, func() { d.grow(-b.bytes); b.free() }, nil
+	return b, func() { d.freeBuffer(b) }, nil
 }
 
 // packed is w in oneDNN's order for one of the products that Linear (linearForm)
@@ -103,13 +102,17 @@ func (o *ops) pack(w *kernels.Weight, form int) (any, func(), error) {
 		C.free(unsafe.Pointer(p))
 		return nil, nil, err
 	}
-	d.grow(int(p.bytes))
-	d.remember(w)
 	free := func() {
-		d.grow(-int(p.bytes))
+		d.shrink(int(p.bytes))
 		C.optin_cpu_weights_free(p)
 		C.free(unsafe.Pointer(p))
 	}
+	if err := d.grow(int(p.bytes)); err != nil {
+		C.optin_cpu_weights_free(p)
+		C.free(unsafe.Pointer(p))
+		return nil, nil, fmt.Errorf("weight %s: %w", w.Name, err)
+	}
+	d.remember(w)
 	return p, free, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 
 	"optin/bench/experiment"
 	"optin/bench/progress"
@@ -71,8 +72,8 @@ func newHost(device, precision string, threads int, stderr io.Writer) (*experime
 	bars := progress.New(stderr, terminal(stderr))
 	h := &experiment.Host{
 		Device: dev, Fast: fast, Progress: bars, Log: logger{stderr, bars},
-		Exact:   func() (kernels.Device, error) { return ref.New(dev.Workers()) },
-		Version: version, Revision: revision, Digest: digest, Libraries: map[string]string{"oneDNN": cpu.LibraryVersion()},
+		Exact:   func() (kernels.Device, error) { return ref.New(processors(dev)) },
+		Version: version, Revision: revision, Digest: digest, Libraries: libraries(dev), Rows: rowsFor(dev),
 	}
 	if dev.Name() == "cpu" {
 		h.Peak = func() (float64, error) {
@@ -87,6 +88,30 @@ func newHost(device, precision string, threads int, stderr io.Writer) (*experime
 			fast.Close()
 		}
 	}, nil
+}
+
+// processors is how many of them may work beside dev.
+func processors(dev kernels.Device) int {
+	if dev.Name() == "cuda" {
+		return runtime.NumCPU()
+	}
+	return dev.Workers()
+}
+
+// libraries are the versions of what dev computes with.
+func libraries(dev kernels.Device) map[string]string {
+	if d, ok := dev.(interface{ Libraries() map[string]string }); ok {
+		return d.Libraries()
+	}
+	return map[string]string{"oneDNN": cpu.LibraryVersion()}
+}
+
+// rowsFor is how many packed rows of a micro-batch fill dev; 0: the usual number.
+func rowsFor(dev kernels.Device) int {
+	if dev.Name() == "cuda" {
+		return 8192 // at a width of 768 that is 384 tiles of 128 x 128, about three for each processor of an A100 or H100
+	}
+	return 0
 }
 
 // logger prints lines between the bars.
