@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"gorgonia.org/cu"
-
 	"optin/bench/model"
 	"optin/bench/prune"
 	"optin/kernels"
@@ -23,8 +21,12 @@ func several(t *testing.T, n int) *device {
 	if images() != nil {
 		t.Setenv("CUEMU_DEVICES", fmt.Sprint(n))
 	}
-	if found, err := cu.NumDevices(); err != nil || found < n {
-		t.Skipf("there are %d devices here, and this test needs %d: %v", found, n, err)
+	found, err := start()
+	if err != nil || found < n && images() != nil {
+		t.Fatalf("%d emulated devices: %v", found, err)
+	}
+	if found < n {
+		t.Skipf("there are %d devices here, and this test needs %d", found, n)
 	}
 	d, err := New(Options{Images: images()})
 	if err != nil {
