@@ -53,7 +53,7 @@ func newBuffer(size int, guard, shared bool) (*buffer, error) {
 	}
 	var err error
 	if shared {
-		b.base, err = cu.MemAllocManaged(int64(b.bytes), cu.AttachGlobal)
+		b.base, err = allocShared(b.bytes)
 	} else {
 		b.base, err = cu.MemAlloc(int64(b.bytes))
 	}
@@ -61,6 +61,24 @@ func newBuffer(size int, guard, shared bool) (*buffer, error) {
 		return nil, failure(fmt.Sprintf("a buffer of %d bytes", b.bytes), err)
 	}
 	return b, nil
+}
+
+// allocShared takes memory that the driver moves to where it is used. It would give more
+// than there is, and keep moving it. Each device gets a copy of what is read there: shared
+// tensors are written once, or seldom.
+func allocShared(bytes int) (cu.DevicePtr, error) {
+	free, _, err := cu.MemInfo()
+	if err != nil {
+		return 0, err
+	}
+	if int64(bytes) > free {
+		return 0, cu.OutOfMemory
+	}
+	base, err := cu.MemAllocManaged(int64(bytes), cu.AttachGlobal)
+	if err == nil {
+		_ = base.MemAdvise(int64(bytes), cu.SetReadMostly, 0) // without it, it is only slower
+	}
+	return base, err
 }
 
 // shape makes the buffer a tensor: of zeros where it is F64, and undefined otherwise.

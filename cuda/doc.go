@@ -4,11 +4,13 @@
 // Finding and watching go through NVIDIA's management library, which is loaded when it
 // is first asked for: they are in every build, and a machine without the library, the
 // driver or a device simply has no devices. Computing goes through the driver API and is
-// only in builds with the tag cuda; elsewhere [New] and [Open] return [ErrNotBuilt].
+// only in builds with the tag cuda; elsewhere [New] and [Open] return [ErrNotBuilt]. Such a
+// build looks for the driver when a device is asked for, and starts without one: [Available]
+// says what is missing.
 //
 // # Workers
 //
-// [New] gives each device one worker, with a stream of its own. Nothing waits for the
+// [New] gives each device one worker, or as many as Options say, with a stream of its own. Nothing waits for the
 // device within a piece of work but [kernels.Memory.Download] and an upload that is
 // several megabytes ahead; Device.Each waits for all devices before it returns.
 //
@@ -17,7 +19,8 @@
 // A worker's arena keeps the buffers that come back and hands them out again in the
 // order of its stream. Weights lie on each device once, for all its workers. What
 // Device.Alloc gives is managed by the driver where there are several devices, so that
-// all reach it. Values go through pinned memory.
+// all reach it. Values go through pinned memory. Where a device has no memory left, idle
+// buffers are given back; if that is not enough, the error is [kernels.ErrOutOfMemory].
 //
 // # Kernels
 //

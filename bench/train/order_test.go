@@ -67,7 +67,7 @@ func TestCut(t *testing.T) {
 			longest = max(longest, rows[i])
 		}
 		lanes := 1 + rng.IntN(6)
-		most := 64 << rng.IntN(5)
+		most := 512 << rng.IntN(3)
 		ends := cut(rows, lanes, most)
 		if ends[len(ends)-1] != len(rows) || !slices.IsSorted(ends) || len(slices.Compact(slices.Clone(ends))) != len(ends) {
 			t.Fatalf("ends %v of %d", ends, len(rows))

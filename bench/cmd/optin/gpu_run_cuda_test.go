@@ -15,9 +15,9 @@ import (
 	"optin/bench/record"
 )
 
-// onGPU runs the program on this machine's GPU, or on an emulated one. It must
+// runOnGPU runs the program on this machine's GPU, or on an emulated one. It must
 // succeed.
-func onGPU(t *testing.T, env []string, args ...string) result {
+func runOnGPU(t *testing.T, env []string, args ...string) result {
 	t.Helper()
 	r := start(t, filepath.Join(programs(t), "optin"), env, append(args, "--device", "cuda")...)
 	if r.code != exitOK {
@@ -53,7 +53,7 @@ func TestGPURun(t *testing.T) {
 			dir := t.TempDir()
 			put(t, dir, map[string]string{"x.toml": fmt.Sprintf("[model]\npath = %q\n[task]\nname = %q\npath = %q\n%s", c.model, c.task, c.data, whole)})
 			path, gpu, ref := filepath.Join(dir, "x.toml"), filepath.Join(dir, "gpu"), filepath.Join(dir, "ref")
-			onGPU(t, nil, "run", path, "--output", gpu)
+			runOnGPU(t, nil, "run", path, "--output", gpu)
 			works(t, "run", path, "--output", ref, "--device", "ref")
 			got, want := load(t, gpu), load(t, ref)
 			if d := got.Provenance.Device; !strings.Contains(d, "CUDA driver") || !strings.Contains(d, "cuBLAS") {
@@ -135,21 +135,21 @@ func TestGPUStages(t *testing.T) {
 		return append(append([]string{command}, common...), more...)
 	}
 	small := filepath.Join(dir, "small")
-	if out := onGPU(t, nil, with("prune", "--out", small, "--keep", "0.5", "--method", "fisher")...).out; !strings.Contains(out, "verified on 4 examples, as read back from "+small) {
+	if out := runOnGPU(t, nil, with("prune", "--out", small, "--keep", "0.5", "--method", "fisher")...).out; !strings.Contains(out, "verified on 4 examples, as read back from "+small) {
 		t.Errorf("prune:\n%s", out)
 	}
-	if out := onGPU(t, nil, with("score")...).out; !strings.Contains(out, "neurons") {
+	if out := runOnGPU(t, nil, with("score")...).out; !strings.Contains(out, "neurons") {
 		t.Errorf("score:\n%s", out)
 	}
-	evaluated := onGPU(t, nil, with("eval", "--model", small)...).out
+	evaluated := runOnGPU(t, nil, with("eval", "--model", small)...).out
 	if want := works(t, with("eval", "--model", small, "--device", "ref")...); evaluated != want {
 		t.Errorf("eval:\n%s\nthe reference\n%s", evaluated, want)
 	}
-	if out := onGPU(t, nil, with("time", "--pruned", small, "--set", "measure.batch=2", "--set", "measure.samples=6", "--set", "measure.min_time=0")...).out; !strings.Contains(out, "end-to-end") {
+	if out := runOnGPU(t, nil, with("time", "--pruned", small, "--set", "measure.batch=2", "--set", "measure.samples=6", "--set", "measure.min_time=0")...).out; !strings.Contains(out, "end-to-end") {
 		t.Errorf("time:\n%s", out)
 	}
 	args := []string{"predict", "--model", small, "--image", filepath.Join(data, "test", "0", "0.png")}
-	nearly(t, predictions(t, onGPU(t, nil, args...).out), predictions(t, works(t, append(args, "--device", "ref")...)))
+	nearly(t, predictions(t, runOnGPU(t, nil, args...).out), predictions(t, works(t, append(args, "--device", "ref")...)))
 }
 
 // TestGPUTrain trains for a few steps.
@@ -159,7 +159,7 @@ func TestGPUTrain(t *testing.T) {
 		path, output := trainingFile(t, textModel(t, "bert-basic"), data, "epochs = 1\n")
 		gpu := filepath.Join(t.TempDir(), "gpu")
 		works(t, "train", path, "--set", "train.optimizer="+optimizer)
-		onGPU(t, nil, "train", path, "--set", "train.optimizer="+optimizer, "--output", gpu)
+		runOnGPU(t, nil, "train", path, "--set", "train.optimizer="+optimizer, "--output", gpu)
 		want, got := curve(t, output), curve(t, gpu)
 		for i := range want {
 			closeTo(t, fmt.Sprintf("%s, row %d of loss.csv", optimizer, i+1), got[i], want[i], 1e-4)
@@ -186,4 +186,70 @@ func curve(t *testing.T, output string) (rows [][]float64) {
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+// scoresOnly is an experiment that scores and does little else.
+const scoresOnly = `
+[score]
+samples = 8
+[search]
+keep = 0.6
+[measure]
+batch = []
+`
+
+// TestGPULittleMemory runs out of device memory: the work is done in smaller parts, and
+// comes to the same.
+func TestGPULittleMemory(t *testing.T) {
+	if !emulated() {
+		t.Skip("a real device's memory cannot be made smaller")
+	}
+	dir := t.TempDir()
+	put(t, dir, map[string]string{"x.toml": fmt.Sprintf("rows = 2048\n[model]\npath = %q\n[task]\nname = \"text\"\npath = %q\n%s", textModel(t, "bert-basic"), textData(t), scoresOnly)})
+	path := filepath.Join(dir, "x.toml")
+	runOnGPU(t, nil, "run", path, "--output", filepath.Join(dir, "all"))
+	want := load(t, filepath.Join(dir, "all"))
+	peak := *want.Runs[0].Memory.ScoringBytes
+	halved := 0
+	for i, share := range []float64{0.8, 0.4} {
+		output := filepath.Join(dir, fmt.Sprint(i))
+		r := runOnGPU(t, []string{fmt.Sprintf("CUEMU_MEMORY=%d", int64(share*float64(peak)))}, "run", path, "--output", output)
+		got := load(t, output)
+		if strings.Contains(r.report, "out of memory; going on with micro-batches of") && len(got.Warnings) == 1 && strings.Contains(got.Warnings[0], "rows instead of 2048") {
+			halved++
+		}
+		sameScores(t, got, want)
+		if !reflect.DeepEqual(got.Runs[0].Neurons, want.Runs[0].Neurons) || !got.Runs[0].Verdict.Valid {
+			t.Errorf("with %.0f %% of the memory %v neurons are kept: %v", 100*share, got.Runs[0].Neurons, got.Runs[0].Verdict)
+		}
+	}
+	if halved != 2 {
+		t.Errorf("%d of 2 runs went on with less", halved)
+	}
+	r := start(t, filepath.Join(programs(t), "optin"), []string{"CUEMU_MEMORY=100000"}, "run", path, "--output", filepath.Join(dir, "none"), "--device", "cuda")
+	if r.code != exitFailed || !strings.Contains(r.report, "the device is out of memory") || !strings.Contains(r.report, "take fewer score.samples") {
+		t.Errorf("without memory: status %d\n%s", r.code, r.report)
+	}
+}
+
+// TestGPUs scores on one device and on two, to the same bits.
+func TestGPUs(t *testing.T) {
+	if !emulated() {
+		t.Skip("real devices are what they are; package cuda's tests use them")
+	}
+	dir := t.TempDir()
+	put(t, dir, map[string]string{"x.toml": fmt.Sprintf("[model]\npath = %q\n[task]\nname = \"image-folder\"\npath = %q\n%s", imageModel(t), imageData(t), scoresOnly)})
+	var records []*record.Record
+	for n := 1; n <= 2; n++ {
+		output := filepath.Join(dir, fmt.Sprint(n))
+		runOnGPU(t, []string{fmt.Sprintf("CUEMU_DEVICES=%d", n)}, "run", filepath.Join(dir, "x.toml"), "--output", output, "--set", "rows=64")
+		records = append(records, load(t, output))
+	}
+	one, two := records[0], records[1]
+	if one.Provenance.Threads != 1 || two.Provenance.Threads != 2 || !strings.Contains(two.Provenance.Device, " + ") {
+		t.Errorf("devices %q with %d workers, and %q with %d", one.Provenance.Device, one.Provenance.Threads, two.Provenance.Device, two.Provenance.Threads)
+	}
+	if !reflect.DeepEqual(one.Scores[0].Sites, two.Scores[0].Sites) || !reflect.DeepEqual(one.Runs[0].Neurons, two.Runs[0].Neurons) {
+		t.Error("two devices give other scores than one")
+	}
 }

@@ -72,6 +72,9 @@ extern "C" {
 
 CUresult cuMemAlloc_v2(CUdeviceptr *dst, size_t n) { return take(dst, n, false); }
 CUresult cuMemAllocManaged(CUdeviceptr *dst, size_t n, unsigned) { return take(dst, n, false); }
+CUresult cuMemAdvise(CUdeviceptr p, size_t n, int, int) {
+  return on_device(p, n) ? SUCCESS : INVALID_VALUE;
+}
 CUresult cuMemFree_v2(CUdeviceptr p) { return give(p, false); }
 CUresult cuMemAllocHost_v2(void **dst, size_t n) { return take((CUdeviceptr *)dst, n, true); }
 CUresult cuMemFreeHost(void *p) { return give((CUdeviceptr)p, true); }
