@@ -89,17 +89,17 @@ else
 fi
 section "set-up" scripts/setup
 section "compilers" scripts/cuda-toolkit
-section "kernels and programs" make build cuda
 program=bin/optin-cuda size=()
-if [ -n "$emulated" ]; then
+if [ -z "$emulated" ]; then
+  section "kernels and programs" make build cuda
+else
+  skip "kernels and programs" "The emulator runs the kernels' source. scripts/cuda-compile compiles them for real chips, without a GPU too, which takes a while."
   size=(--quick)
-  if settings=$(scripts/cuda-emulator); then
-    eval "$settings"
-    program=$work/optin-cuda
-    section "program for the emulator" scripts/cuda-build go build -tags cuda -o "$program" ./bench/cmd/optin
-  else
-    skip "program for the emulator" "The emulator does not build; its messages are above, on the terminal."
-  fi
+  program=$work/optin-cuda
+  section "emulator" bash -c 'scripts/cuda-emulator >"$1"' - "$work/settings"
+  # shellcheck disable=SC1091
+  . "$work/settings"
+  section "program for the emulator" scripts/cuda-build go build -tags cuda -o "$program" ./bench/cmd/optin
 fi
 section "conformance" scripts/test-cuda
 section "self-test, each op against its roofline (products are cuBLAS's)" "$program" selftest --device cuda --threads 1 ${size[@]+"${size[@]}"}
