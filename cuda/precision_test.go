@@ -16,34 +16,6 @@ import (
 	"optin/kernels/ref"
 )
 
-// formats are the numbers of the precisions below float32: bits of fraction, exponent of the
-// smallest normal number, largest number.
-var formats = map[Precision]struct {
-	fraction, least int
-	most            float64
-}{
-	TF32: {10, -126, math.MaxFloat32},
-	BF16: {7, -126, math.MaxFloat32},
-	FP16: {10, -14, 65504},
-}
-
-// nearest is the number of a format that is nearest to x, the even one of two.
-func nearest(p Precision) func(x float32) float32 {
-	f := formats[p]
-	return func(x float32) float32 {
-		v := float64(x)
-		if v == 0 || math.IsNaN(v) || math.IsInf(v, 0) {
-			return x
-		}
-		step := math.Ldexp(1, max(math.Ilogb(v), f.least)-f.fraction)
-		v = math.RoundToEven(v/step) * step
-		if math.Abs(v) > f.most {
-			v = math.Copysign(math.Inf(1), v)
-		}
-		return float32(v)
-	}
-}
-
 // openIn opens device 0 once for each worker in a precision.
 func openIn(t testing.TB, p Precision, workers int, guard bool) *device {
 	t.Helper()
@@ -55,9 +27,9 @@ func openIn(t testing.TB, p Precision, workers int, guard bool) *device {
 }
 
 func TestConformanceInLowPrecision(t *testing.T) {
-	for p := range formats {
+	for p := range formats() {
 		t.Run("precision="+string(p), func(t *testing.T) {
-			kerneltest.RunRounded(t, func(t *testing.T, workers int) kernels.Device { return openIn(t, p, workers, true) }, nearest(p))
+			kerneltest.RunRounded(t, func(t *testing.T, workers int) kernels.Device { return openIn(t, p, workers, true) }, p.Rounding())
 		})
 	}
 }
@@ -65,7 +37,7 @@ func TestConformanceInLowPrecision(t *testing.T) {
 // The logits of whole models err at most twice as much as those of the plain low-precision
 // path, which err.
 func TestModelsInLowPrecision(t *testing.T) {
-	for p := range formats {
+	for p := range formats() {
 		for _, name := range []string{"bert-basic", "bert-odd", "deit-distilled", "deit-odd"} {
 			t.Run("precision="+string(p)+"/model="+name, func(t *testing.T) {
 				m, shut, err := model.Open(filepath.Join("..", "bench", "model", "testdata", name))
@@ -81,7 +53,7 @@ func TestModelsInLowPrecision(t *testing.T) {
 				d := openIn(t, p, 1, false)
 				defer d.Close()
 				want := logits(t, exact, m)
-				plain := distance(logits(t, kerneltest.Rounded(exact, nearest(p)), m), want)
+				plain := distance(logits(t, kerneltest.Rounded(exact, p.Rounding()), m), want)
 				got := distance(logits(t, d, m), want)
 				t.Logf("error %.3g, of the plain path %.3g", got, plain)
 				if !(got <= 2*plain) || got == 0 {

@@ -35,9 +35,9 @@ type Sampler struct {
 	devices  []nvml.Device
 	reasons  bool // the driver has the call for throttle reasons
 	every    time.Duration
-	paced    func() (measure.Counter, error) // measures the energy counters' pace once
-	readings [][]reading                     // by time and device
-	err      error                           // the first failed reading
+	counter  measure.Counter // of energy; Every is 0 until it was measured
+	readings [][]reading     // by time and device
+	err      error           // the first failed reading
 	quit     chan struct{}
 	done     sync.WaitGroup
 }
@@ -69,10 +69,7 @@ func newSampler(lib nvml.Interface, uuids []string, config SamplerConfig) (*Samp
 		return nil, errors.Join(err, check("stop", lib.Shutdown()))
 	}
 	s.reasons = lib.Extensions().LookupSymbol("nvmlDeviceGetCurrentClocksEventReasons") == nil
-	s.paced = sync.OnceValues(func() (measure.Counter, error) {
-		every, err := measure.Pace(s.Joules)
-		return measure.Counter{Source: "NVML (energy counter of the device)", Every: every}, err
-	})
+	s.counter.Source = "NVML (energy counter of the device)"
 	return s, nil
 }
 
@@ -139,8 +136,14 @@ func (s *Sampler) Stop() measure.Telemetry {
 	return t
 }
 
-// Counter measures how often the devices' energy counters move, the first time.
-func (s *Sampler) Counter() (measure.Counter, error) { return s.paced() }
+// Counter measures how often the devices' energy counters move, the first time that they do.
+func (s *Sampler) Counter() (measure.Counter, error) {
+	var err error
+	if s.counter.Every == 0 {
+		s.counter.Every, err = measure.Pace(s.Joules)
+	}
+	return s.counter, err
+}
 
 // Joules is the energy that the devices have used since their driver was loaded. An error
 // of a device without a counter says so.

@@ -5,8 +5,9 @@
 # FlashAttention; and writes one report. About half an hour. What fails is in the report and
 # the rest still runs; what cannot be run is named, on the terminal and in the report.
 #
-# usage: scripts/gpu-check.sh [--emulated] [REPORT]    default: results/gpu-check.md
+# usage: scripts/gpu-check.sh [--emulated] [--only REGEX] [REPORT]    default: results/gpu-check.md
 #
+# --only runs the steps after the builds whose titles match, and names the others.
 # --emulated is for a machine without a GPU: the kernels run on the emulator, at tiny shapes.
 # It shows that the steps work, and nothing of a GPU.
 #
@@ -15,10 +16,17 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
-emulated=
-if [ "${1:-}" = "--emulated" ]; then emulated=1 && shift; fi
-case ${1:-} in -*) echo "gpu-check: unknown option $1; there is --emulated" >&2 && exit 2 ;; esac
-readonly report=${1:-results/gpu-check.md} emulated python=${PYTHON:-python3}
+emulated='' only=''
+while [ $# -gt 0 ]; do
+  case $1 in
+    --emulated) emulated=1 ;;
+    --only) only=${2:?gpu-check: --only wants a regular expression} && shift ;;
+    -*) echo "gpu-check: unknown option $1; there are --emulated and --only REGEX" >&2 && exit 2 ;;
+    *) break ;;
+  esac
+  shift
+done
+readonly report=${1:-results/gpu-check.md} emulated only python=${PYTHON:-python3}
 
 if [ -z "$emulated" ]; then
   if ! command -v nvidia-smi >/dev/null || ! nvidia-smi -L 2>/dev/null | grep -q '^GPU'; then
@@ -52,6 +60,14 @@ section() { # section TITLE COMMAND...: runs it, with the end of what it printed
     tail -n 200 "$work/out"
     printf '```\n'
   } >>"$text"
+}
+
+check() { # check TITLE COMMAND...: section, unless --only leaves it out
+  if [ -n "$only" ] && [[ ! $1 =~ $only ]]; then
+    skip "$1" "Left out by --only."
+  else
+    section "$@"
+  fi
 }
 
 skip() { # skip TITLE WHY
@@ -89,26 +105,29 @@ else
 fi
 section "set-up" scripts/setup
 section "compilers" scripts/cuda-toolkit
-section "kernels and programs" make build cuda
 program=bin/optin-cuda size=()
-if [ -n "$emulated" ]; then
+if [ -z "$emulated" ]; then
+  section "kernels and programs" make build cuda
+else
+  skip "kernels and programs" "The emulator runs the kernels' source. scripts/cuda-compile compiles them for real chips, without a GPU too, which takes a while."
   size=(--quick)
-  if settings=$(scripts/cuda-emulator); then
-    eval "$settings"
-    program=$work/optin-cuda
-    section "program for the emulator" scripts/cuda-build go build -tags cuda -o "$program" ./bench/cmd/optin
-  else
-    skip "program for the emulator" "The emulator does not build; its messages are above, on the terminal."
-  fi
+  program=$work/optin-cuda
+  section "emulator" bash -c 'scripts/cuda-emulator >"$1"' - "$work/settings"
+  # shellcheck disable=SC1091
+  . "$work/settings"
+  section "program for the emulator" scripts/cuda-build go build -tags cuda -o "$program" ./bench/cmd/optin
 fi
-section "conformance" scripts/test-cuda
-section "self-test, each op against its roofline (products are cuBLAS's)" "$program" selftest --device cuda --threads 1 ${size[@]+"${size[@]}"}
+check "conformance" scripts/test-cuda
+check "self-test: each op against its roofline (products are cuBLAS's)" "$program" selftest --device cuda --threads 1 ${size[@]+"${size[@]}"}
+for precision in tf32 bf16 fp16; do # products with weights are this project's own, beside cuBLAS's under PyTorch
+  check "self-test in $precision" "$program" selftest --device cuda --threads 1 --precision "$precision" --ops Linear ${size[@]+"${size[@]}"}
+done
 
 if [ -n "$emulated" ]; then
   skip "memory, race and synchronization checkers" "compute-sanitizer looks at code that runs on a GPU. Without one, SANITIZE=1 scripts/test-cuda has the compiler's sanitizers."
 elif checker=$(find_tool compute-sanitizer); then
   for tool in memcheck racecheck synccheck initcheck; do
-    section "$tool" "$checker" --tool "$tool" --error-exitcode 9 "$program" selftest --device cuda --threads 1 --quick --time=false
+    check "$tool" "$checker" --tool "$tool" --error-exitcode 9 "$program" selftest --device cuda --threads 1 --quick --time=false
   done
 else
   skip "memory, race and synchronization checkers" "compute-sanitizer is not installed; it comes with NVIDIA's toolkit (set CUDA_HOME)."
@@ -121,20 +140,20 @@ if [ -n "$emulated" ]; then
   scoring=(--method magnitude --set score.samples=2)
   timing=(--set measure.batch=1 --set measure.samples=6 --set measure.min_time=0 --set measure.end_to_end=false)
 fi
-section "prune" "$program" prune "${job[@]}" --keep 0.5 "${scoring[@]}" --out "$work/pruned"
-section "time, dense against pruned" "$program" time "${job[@]}" --pruned "$work/pruned" "${timing[@]}"
+check "prune" "$program" prune "${job[@]}" --keep 0.5 "${scoring[@]}" --out "$work/pruned"
+check "time, dense against pruned" "$program" time "${job[@]}" --pruned "$work/pruned" "${timing[@]}"
 
 if ! "$python" -c 'import torch' 2>/dev/null; then
   skip "PyTorch and FlashAttention" "PyTorch is not installed for $python (set PYTHON)."
 elif [ -n "$emulated" ]; then
-  section "PyTorch, on the CPU at tiny shapes" "$python" scripts/gpu_peers.py --device cpu --quick
+  check "PyTorch, on the CPU at tiny shapes" "$python" scripts/gpu_peers.py --device cpu --quick
 else
-  section "PyTorch and FlashAttention" "$python" scripts/gpu_peers.py
+  check "PyTorch and FlashAttention" "$python" scripts/gpu_peers.py
   "$python" -c 'import flash_attn' 2>/dev/null || skip "FlashAttention" "flash_attn is not installed for $python."
 fi
-section "planned floors" go run ./bench/cmd/roofline
+check "planned floors" go run ./bench/cmd/roofline
 if [ -z "$emulated" ]; then
-  section "clocks and temperature afterwards" nvidia-smi --query-gpu=clocks.sm,clocks.mem,temperature.gpu,power.draw,clocks_throttle_reasons.active --format=csv
+  check "clocks and temperature afterwards" nvidia-smi --query-gpu=clocks.sm,clocks.mem,temperature.gpu,power.draw,clocks_throttle_reasons.active --format=csv
 fi
 
 {

@@ -85,14 +85,15 @@ func Interleave(ctx context.Context, cases []Case, options Options) (Result, err
 	if len(cases) == 0 {
 		return Result{}, errors.New("measure: nothing to measure")
 	}
-	r := runner{cases: cases, options: options, rng: rand.New(rand.NewPCG(options.Seed, 0)), meter: openMeter(options, len(cases))}
+	r := runner{cases: cases, options: options, rng: rand.New(rand.NewPCG(options.Seed, 0))}
 	settled, err := r.warmUp(ctx)
 	if err != nil {
 		return Result{}, err
 	}
 	warmupRounds := len(r.seconds[0])
 	r.calibrate()
-	runtime.GC() // what warming up left must not be collected on a case's time
+	r.meter = openMeter(options, len(cases)) // only now: the counter of a device at rest may stand still
+	runtime.GC()                             // what warming up left must not be collected on a case's time
 
 	stop := watch(options.Watcher)
 	defer stop()
@@ -207,7 +208,6 @@ func (r *runner) calibrate() {
 		r.seconds[i] = nil
 	}
 	r.null = nil
-	r.meter.forget()
 }
 
 // enough reports whether the rounds so far, which took elapsed, suffice.

@@ -74,11 +74,7 @@ func (m *meter) enter(i int, before, secondsPerCall float64, calls int) {
 }
 
 // forget empties the accounts.
-func (m *meter) forget() {
-	if m != nil {
-		clear(m.spent)
-	}
-}
+func (m *meter) forget() { clear(m.spent) }
 
 // shortest is the least time that case i took in a round.
 func (m *meter) shortest(i int) float64 {

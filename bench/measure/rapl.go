@@ -8,7 +8,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"sync"
 )
 
 // ErrNoEnergy says that this machine does not let this user read the energy of its
@@ -19,9 +18,9 @@ var ErrNoEnergy = errors.New("energy of the processors is not available")
 // They count the whole machine, other programs included. It is a [Watcher] that sees energy
 // alone.
 type RAPL struct {
-	root  fs.FS
-	zones []zone
-	paced func() (Counter, error) // measures the counters' pace once
+	root    fs.FS
+	zones   []zone
+	counter Counter // Every is 0 until it was measured
 }
 
 // zone is one counter.
@@ -67,10 +66,7 @@ func openRAPL(root fs.FS) (*RAPL, error) {
 	if len(r.zones) == 0 {
 		return nil, fmt.Errorf("%w: no counters in /%s", ErrNoEnergy, class)
 	}
-	r.paced = sync.OnceValues(func() (Counter, error) {
-		every, err := Pace(r.Joules)
-		return Counter{Source: fmt.Sprintf("RAPL (%s)", strings.Join(names, ", ")), Every: every}, err
-	})
+	r.counter.Source = fmt.Sprintf("RAPL (%s)", strings.Join(names, ", "))
 	return r, nil
 }
 
@@ -100,8 +96,14 @@ func (r *RAPL) Joules() (float64, error) {
 // Start does nothing: the counters run by themselves.
 func (r *RAPL) Start() {}
 
-// Counter measures how often the counters move, the first time.
-func (r *RAPL) Counter() (Counter, error) { return r.paced() }
+// Counter measures how often the counters move, the first time that they do.
+func (r *RAPL) Counter() (Counter, error) {
+	var err error
+	if r.counter.Every == 0 {
+		r.counter.Every, err = Pace(r.Joules)
+	}
+	return r.counter, err
+}
 
 // Stop says that nothing but energy was watched.
 func (r *RAPL) Stop() Telemetry { return Telemetry{Device: "the machine's processors"} }

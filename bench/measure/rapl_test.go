@@ -87,6 +87,10 @@ func TestRAPLPace(t *testing.T) {
 		if _, err := still.Counter(); !errors.Is(err, errStill) {
 			t.Errorf("counters that stand still: error %v", err)
 		}
+		still.root = moving{root, func() { set(root, time.Since(began).Milliseconds()*1000, 0) }}
+		if again, err := still.Counter(); err != nil || again.Every != time.Millisecond {
+			t.Errorf("counters that have begun to move: %+v, error %v", again, err)
+		}
 	})
 }
 

@@ -58,6 +58,7 @@ func TestSelftest(t *testing.T) {
 	if strings.Contains(got, "Linear") {
 		t.Errorf("more ops than were asked for in\n%s", got)
 	}
+	fails(t, exitFailed, []string{`precision = "tf32": device cpu computes in float32 only`}, "selftest", "--precision", "tf32")
 	if got = works(t, "selftest", "--quick", "--threads", "1", "--time=false", "--ops", "Add"); strings.Contains(got, "share reached") {
 		t.Errorf("timed all the same:\n%s", got)
 	}

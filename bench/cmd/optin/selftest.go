@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	"optin/bench/experiment"
 	"optin/bench/roofline"
+	"optin/cuda"
 	"optin/kernels"
 	"optin/kernels/kerneltest"
 
@@ -16,12 +18,13 @@ import (
 
 // selftest is what the command is to do.
 type selftest struct {
-	device  string
-	threads int
-	quick   bool
-	time    bool
-	batch   string
-	ops     []string
+	device    string
+	precision string
+	threads   int
+	quick     bool
+	time      bool
+	batch     string
+	ops       []string
 }
 
 func selftestCommand() *cobra.Command {
@@ -43,14 +46,14 @@ a symmetric product that was left out. The reference itself is not timed.`,
 			if err != nil {
 				return err
 			}
-			dev, err := openDevice(s.device, s.threads, cmd.ErrOrStderr())
+			dev, err := s.open(cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
 			defer dev.Close()
 			w := cmd.OutOrStdout()
 			fmt.Fprintln(w, dev.Describe())
-			results, err := kerneltest.Check(dev, kerneltest.Options{Quick: s.quick, Ops: s.ops})
+			results, err := kerneltest.Check(dev, kerneltest.Options{Quick: s.quick, Ops: s.ops, Round: cuda.Precision(s.precision).Rounding()})
 			if err != nil {
 				return err
 			}
@@ -66,12 +69,27 @@ a symmetric product that was left out. The reference itself is not timed.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&s.device, "device", "cpu", "auto, cpu, cuda or ref")
+	flags.StringVar(&s.precision, "precision", experiment.Float32, "that Linear multiplies in: float32, or on a GPU tf32, fp16 or bf16")
 	flags.IntVar(&s.threads, "threads", 0, "workers; 0: one for every core, or GPU")
 	flags.BoolVar(&s.quick, "quick", false, "leave out the large shapes, of checks and of times, which then say nothing")
 	flags.BoolVar(&s.time, "time", true, "time the ops once they are checked")
 	flags.StringSliceVar(&s.ops, "ops", nil, "check and time only these `ops`, such as Linear,AttentionBackward")
 	flags.StringVar(&s.batch, "batch", "", "`SEQUENCESxTOKENS` that ops are timed at (default 32x128; with --quick 2x8)")
 	return cmd
+}
+
+// open opens the device, in the precision.
+func (s selftest) open(stderr io.Writer) (kernels.Device, error) {
+	dev, err := openDevice(s.device, s.threads, stderr)
+	if err != nil {
+		return nil, err
+	}
+	fast, err := openFast(dev, s.precision, s.threads)
+	if err != nil || fast != nil {
+		dev.Close()
+		dev = fast
+	}
+	return dev, err
 }
 
 // shape is that of the timed ops.
