@@ -1,10 +1,6 @@
 package cuda
 
-import (
-	"fmt"
-	"io/fs"
-	"slices"
-)
+import "io/fs"
 
 // Options says how the devices are opened. The zero value is the usual one.
 type Options struct {
@@ -32,10 +28,3 @@ const (
 
 // Precisions are all precisions, the most exact first.
 func Precisions() []Precision { return []Precision{Float32, TF32, FP16, BF16} }
-
-func (p Precision) check() error {
-	if p == "" || slices.Contains(Precisions(), p) {
-		return nil
-	}
-	return fmt.Errorf("cuda: precision %q: want float32, tf32, bf16 or fp16", string(p))
-}

@@ -2,7 +2,19 @@
 
 package cuda
 
-import "optin/kernels"
+import (
+	"fmt"
+	"slices"
+
+	"optin/kernels"
+)
+
+func (p Precision) check() error {
+	if p == "" || slices.Contains(Precisions(), p) {
+		return nil
+	}
+	return fmt.Errorf("cuda: precision %q: want float32, tf32, bf16 or fp16", string(p))
+}
 
 // format is a precision below float32, as the kernels of tensor cores know it.
 type format struct {
