@@ -4,6 +4,7 @@ package cpu
 
 import (
 	"context"
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -223,6 +224,40 @@ func TestNoMemory(t *testing.T) {
 		if _, err := d.Alloc(kernels.F64, shape[0], shape[1]); err == nil {
 			t.Errorf("Alloc %v worked", shape)
 		}
+	}
+}
+
+// TestLimitOfMemory takes all that a device may take, in every way there is. What was refused
+// is not accounted for, and idle buffers make room.
+func TestLimitOfMemory(t *testing.T) {
+	const limit = 1 << 20
+	d := open(t, Options{Threads: 1, Memory: limit})
+	defer d.Close()
+	refused := func(what string, err error) {
+		t.Helper()
+		if !errors.Is(err, kernels.ErrOutOfMemory) {
+			t.Errorf("%s: error %v", what, err)
+		}
+		if n := d.bytes.Load(); n > limit {
+			t.Errorf("%s: %d bytes of %d are taken", what, n, limit)
+		}
+	}
+	each := func(f func(o kernels.Ops)) error {
+		return d.Each(context.Background(), 1, func(o kernels.Ops, _ int) error { f(o); return nil })
+	}
+	_, err := d.Alloc(kernels.F32, limit/4, 1)
+	refused("Alloc", err)
+	refused("New", each(func(o kernels.Ops) { o.New(kernels.F64, limit/8+1, 1) }))
+	w := kernels.WeightOf("w", 1024, 512, make([]float32, 1024*512))
+	refused("a packed weight", each(func(o kernels.Ops) { o.Linear(o.Upload(1, 512, make([]float32, 512)), w, kernels.Epilogue{}) }))
+	refused("a plain weight", each(func(o kernels.Ops) { o.Embed(o.UploadInts([]int32{0}), w, nil) }))
+	if err := each(func(o kernels.Ops) {
+		mark := o.Mark()
+		o.New(kernels.F32, limit/8, 1)
+		o.Release(mark)
+		o.New(kernels.F32, limit/5, 1) // of another class, and more than is left beside the idle buffer
+	}); err != nil {
+		t.Errorf("beside an idle buffer: %v", err)
 	}
 }
 
