@@ -98,7 +98,7 @@ func rebuildTable(rec *record.Record, m *record.Model) table {
 	t := table{
 		title: fmt.Sprintf("%s on %s: the rebuild", m.Name, m.Task),
 		note: "Error is the mean square of the difference from the target on held-out calibration tokens, which chose the ridge too, over that of the target; mean and worst over " +
-			"the weights that were fitted, before and after. A weight whose error did not fall is left as it was.",
+			"all layers' heads and neurons, before and after. A weight whose error did not fall is left as it was, and counts as it is.",
 		header: []string{"Way", "Left as they were", "Keep", "Fitted", "Mean before", "Mean after", "Worst before", "Worst after", "Ridge"},
 		words:  2,
 	}
