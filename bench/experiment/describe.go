@@ -40,6 +40,10 @@ func describeModel(name string, s *Subject, lengths prune.Lengths, f *Feed, eval
 	}
 }
 
+func describeCalibration(c *Calibration) *record.Sample {
+	return &record.Sample{Split: c.Split, Examples: c.Examples, Tokens: c.Tokens}
+}
+
 func describeScores(name string, r Run, g *ground, scores Scores, seconds float64) record.Scores {
 	s, c := g.subject, g.calibration
 	out := record.Scores{Model: name, Method: r.Score.Method, Variant: r.Variant, Seed: r.Score.Draw(),

@@ -52,7 +52,10 @@ func (e *engine) run(ctx context.Context, r Run) error {
 	out := record.Run{
 		Model: e.names[r.denseKey()], Task: r.Task.Name, Method: r.Score.Method, Variant: r.Variant, Seed: r.Score.Draw(),
 		Search: r.Search.Method, Rebuild: r.Rebuild.Method, Constraint: r.Search.Constraint, Keep: r.Search.Keep,
-		Memory: &record.Memory{},
+		Memory: &record.Memory{}, Calibration: &record.Sample{},
+	}
+	if r.Score.reads() {
+		out.Calibration = describeCalibration(g.calibration)
 	}
 	p, err := e.prune(ctx, r, g, &out)
 	if err != nil {
@@ -132,7 +135,7 @@ func (e *engine) enterModel(ctx context.Context, r Run, g *ground) (*Evaluation,
 	}
 	e.dense[name] = evaluated
 	described := describeModel(name, g.subject, r.Search.lengths(g.calibration), g.feed, evaluated)
-	described.Calibration = &record.Sample{Split: g.calibration.Split, Examples: g.calibration.Examples, Tokens: g.calibration.Tokens}
+	described.Calibration = describeCalibration(g.calibration)
 	e.record.Models = append(e.record.Models, described)
 	if g.feed.Split == g.calibration.Split {
 		e.record.Warnings = append(e.record.Warnings, name+": evaluated on the split "+g.feed.Split+

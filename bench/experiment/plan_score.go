@@ -23,6 +23,9 @@ const (
 	Probes = "probes"
 )
 
+// reads says whether the method looks at examples.
+func (s Score) reads() bool { return s.Method != Magnitude && s.Method != Random }
+
 // departs names a switch that is set and that probes cannot follow.
 func (s Score) departs() string {
 	switch {

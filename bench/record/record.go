@@ -38,7 +38,7 @@ type Model struct {
 	SeqLen       float64  `json:"seq_len"`       // tokens per sample that costs are counted for
 	ExecutedMACs *float64 `json:"executed_macs"` // tallied by the kernels over one pass of Split, per sample
 	Metrics      []Metric `json:"metrics"`       // of the dense model, the headline first
-	Calibration  *Sample  `json:"calibration"`   // what the scores were computed on
+	Calibration  *Sample  `json:"calibration"`   // what the scores of its first run were computed on
 }
 
 // Sample says which examples were drawn from a split.

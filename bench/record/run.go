@@ -31,6 +31,7 @@ type Run struct {
 	Stages  []Stage  `json:"stages"` // in the order they ran
 	Verdict Verdict  `json:"verdict"`
 
+	Calibration *Sample       `json:"calibration,omitempty"` // what scores were computed on, empty where the method looks at none; nil: not noted
 	Joint       *Joint        `json:"joint,omitempty"`       // of a joint search
 	Rebuilt     []RebuiltSite `json:"rebuilt,omitempty"`     // in the order they were fitted
 	Latency     *Latency      `json:"latency,omitempty"`     // of a budget of time

@@ -104,6 +104,20 @@ func TestTexts(t *testing.T) {
 	golden(t, "terminal.txt", terminal.Bytes(), sameBytes)
 }
 
+// TestScoredOn: ways are scored on numbers of examples of their own; a record may not
+// say so.
+func TestScoredOn(t *testing.T) {
+	rec := exampleRecord()
+	if slices.Contains(timeTable(rec).header, "Scored on") {
+		t.Error("a column of what nobody noted")
+	}
+	rec.Runs[0].Calibration = &record.Sample{Examples: 32}
+	got := timeTable(rec)
+	if got.header[2] != "Scored on" || got.rows[0][2] != "32" || got.rows[1][2] != notAvailable {
+		t.Errorf("%q, %q, %q", got.header, got.rows[0], got.rows[1])
+	}
+}
+
 func TestPictures(t *testing.T) {
 	list, err := pictures(exampleRecord())
 	if err != nil {

@@ -2,18 +2,25 @@ package report
 
 import (
 	"slices"
+	"strconv"
 
 	"optin/bench/record"
 )
 
 // timeTable says how long the stages took and how much memory, summed and
-// maximized over budgets and seeds.
+// maximized over budgets and seeds, and how many examples scores are of, where
+// that was noted.
 func timeTable(rec *record.Record) table {
 	t := table{
 		title:  "Time spent and memory",
 		note:   "Scores are computed once for all budgets. Peaks are of tensors and packed weights.",
 		header: []string{"Model", "Method"},
 		words:  2,
+	}
+	noted := slices.ContainsFunc(rec.Runs, func(r record.Run) bool { return r.Calibration != nil })
+	if noted {
+		t.header = append(t.header, "Scored on")
+		t.note += " Scored on: calibration examples that scores, and what the search estimates, are computed from."
 	}
 	var names []string
 	for _, r := range rec.Runs {
@@ -27,6 +34,9 @@ func timeTable(rec *record.Record) table {
 	for i := range rec.Models {
 		for _, s := range seriesOf(rec, rec.Models[i].Name) {
 			row := []string{rec.Models[i].Name, s.label}
+			if noted {
+				row = append(row, examples(s))
+			}
 			for _, name := range names {
 				row = append(row, show(stageSeconds(s, name), seconds))
 			}
@@ -35,6 +45,14 @@ func timeTable(rec *record.Record) table {
 		}
 	}
 	return t
+}
+
+// examples is how many the scores of a series are of.
+func examples(s series) string {
+	if c := s.points[0].runs[0].Calibration; c != nil {
+		return strconv.Itoa(c.Examples)
+	}
+	return notAvailable
 }
 
 // stageSeconds is the time a series spent in a stage; what was taken from an
