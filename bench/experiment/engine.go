@@ -140,8 +140,7 @@ func (e *engine) scoreFacts(s *Subject, c *Calibration, r Run) ([]string, error)
 func (e *engine) check(runs []Run) error {
 	seen := map[string]bool{}
 	for i, r := range runs {
-		what := r.canonical("model", "task", "search", "evaluate", "measure") +
-			fmt.Sprint(r.Score.Samples, r.Score.Seed, r.Score.MDPadding, r.Score.Group, r.Score.TokenFile, r.Score.MDTokens, r.timed())
+		what := r.canonical("model", "task", "score", "search", "evaluate", "measure")
 		if seen[what] {
 			continue
 		}

@@ -25,9 +25,14 @@ func (s Score) probeOptions(c *model.Config) prune.ProbeOptions {
 	return o
 }
 
-// probes are those of a run, once for each set of keys that they depend on.
+// probes are those of a run, once for each set of keys that they depend on. Their
+// rows, hundreds of megabytes of a BERT-base until the plan is done, are kept for
+// the search that reads them.
 func (e *engine) probes(ctx context.Context, r Run, g *ground) (shared[*prune.Probes], error) {
 	o := r.Score.probeOptions(g.subject.Model.Config())
+	if r.Search.Method != Joint {
+		o.Rows = 0
+	}
 	key := fmt.Sprint(g.subject.Digest, g.calibration.Digest, o)
 	return sharing(e, g.subject, e.probed, key, func() (*prune.Probes, error) {
 		bar := e.host.Progress.Stage("probe "+g.subject.Name, o.Probes)

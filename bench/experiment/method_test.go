@@ -20,16 +20,17 @@ import (
 // methods are settings of every search and rebuild.
 func methods() map[string][]string {
 	return map[string][]string{
-		"additive": nil,
-		"probes":   {"score.estimate=probes", "score.probes=4", "score.check=3", "score.heads=probes"},
-		"heads":    {"score.estimate=probes", "score.probes=4", "score.check=3"},
-		"fisher":   {"score.method=fisher", "score.per_batch=2"},
-		"taylor":   {"score.method=taylor"},
-		"ptf":      {"score.method=fisher", "search.method=ptf", "rebuild.method=scale", "rebuild.samples=6"},
-		"released": {"score.method=fisher", "search.method=ptf", "rebuild.method=scale", "rebuild.released=true", "rebuild.samples=6"},
-		"joint":    {"search.method=joint", "search.steps=[1, 2]", "score.probes=8", "score.check=2"},
-		"surgeon":  {"search.method=surgeon", "score.probes=4", "score.check=2", "rebuild.method=least-squares", "rebuild.samples=6", "search.steps=2"},
-		"multiple": {"search.neuron_multiple=4"},
+		"additive":  nil,
+		"magnitude": {"score.method=magnitude"},
+		"probes":    {"score.estimate=probes", "score.probes=4", "score.check=3", "score.heads=probes"},
+		"heads":     {"score.estimate=probes", "score.probes=4", "score.check=3"},
+		"fisher":    {"score.method=fisher", "score.per_batch=2"},
+		"taylor":    {"score.method=taylor"},
+		"ptf":       {"score.method=fisher", "search.method=ptf", "rebuild.method=scale", "rebuild.samples=6"},
+		"released":  {"score.method=fisher", "search.method=ptf", "rebuild.method=scale", "rebuild.released=true", "rebuild.samples=6"},
+		"joint":     {"search.method=joint", "search.steps=[1, 2]", "score.probes=8", "score.check=2"},
+		"surgeon":   {"search.method=surgeon", "score.probes=4", "score.check=2", "rebuild.method=least-squares", "rebuild.samples=6", "search.steps=2"},
+		"multiple":  {"search.neuron_multiple=4"},
 	}
 }
 
@@ -71,6 +72,9 @@ func checkMethod(t *testing.T, rec *record.Record, r record.Run) {
 	}
 	if (r.Search == Joint) != (r.Joint != nil) {
 		t.Errorf("search %s: %+v", r.Search, r.Joint)
+	}
+	if reads := r.Method != Magnitude && r.Method != Random; r.Calibration == nil || reads != (r.Calibration.Examples == 4) {
+		t.Errorf("%s: scored on %+v", r.Way(), r.Calibration)
 	}
 	if r.Joint != nil && (r.Joint.HeldOut == nil || r.Joint.True == nil || *r.Joint.True < 0) {
 		t.Errorf("joint search: %+v", r.Joint)
@@ -197,6 +201,56 @@ func TestProbedLosses(t *testing.T) {
 	}
 	if o := zero.probeOptions(&model.Config{Regression: true}); !o.NoKD || o.NoMD {
 		t.Errorf("of a regression: %+v", o)
+	}
+}
+
+// TestCheckSeesEveryScore: a run whose scores cannot be is found before the runs
+// ahead of it, which differ in the score's keys alone, are done.
+func TestCheckSeesEveryScore(t *testing.T) {
+	dir, data, output := tinyModel(t, "bert-regression"), t.TempDir(), t.TempDir()
+	put(t, filepath.Join(dir, "vocab.txt"), vocabulary(64))
+	for _, split := range []string{"train", "test"} {
+		put(t, filepath.Join(data, split+".tsv"), "text\tlabel\nw1 w2\t0.5\nw3\t1\nw4 w5 w6\t2\nw7\t3\n")
+	}
+	_, err := execute(t, device(t, 1), output, dir, task.Config{Name: "text", Path: data}, "task.regression=true",
+		"score.estimate=probes", "score.regression_kl=zero", `score.loss=["both", "kd"]`)
+	if err == nil || !strings.Contains(err.Error(), "makes it 0 for this model") {
+		t.Errorf("got %v", err)
+	}
+	if files, _ := filepath.Glob(filepath.Join(output, "stages", "*")); len(files) > 0 {
+		t.Errorf("before that %d stages were done", len(files))
+	}
+}
+
+// TestProbesKeepRowsForJoint: rows of probes are many, and only that search reads them.
+func TestProbesKeepRowsForJoint(t *testing.T) {
+	dir, cfg := texts3(t)
+	for search, kept := range map[string]bool{Additive: false, Joint: true, Surgeon: false} {
+		sets := []string{"output=" + t.TempDir(), "model.path=" + dir, "task.name=" + cfg.Name, "task.path=" + cfg.Path,
+			"score.samples=4", "score.probes=4", "search.method=" + search}
+		if search == Additive {
+			sets = append(sets, "score.estimate=probes")
+		}
+		p, err := ParsePlan("test.toml", nil, sets...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := (&Host{Device: device(t, 1), Digest: "test"}).newEngine(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := e.ground(p.Expand()[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := e.probes(t.Context(), p.Expand()[0], g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (len(got.result.G) > 0) != kept {
+			t.Errorf("%s: %d rows are kept", search, len(got.result.G))
+		}
+		e.close()
 	}
 }
 
