@@ -143,7 +143,7 @@ func (r *Rebuild) keys(seed uint64) []key {
 	rebuilds := func() bool { return r.Method != NoRebuild }
 	return []key{
 		option(&r.Method, t, "method", NoRebuild, oneOf(NoRebuild, ScaleUnits, LeastSquares)).column().control().
-			about("how the weights that remain are adjusted, without labels: scale multiplies each unit (PTF's mask tuning), least-squares fits every layer's output weights to what the dense layer gave"),
+			about("how the weights that remain are adjusted, without labels: scale multiplies each unit (PTF's mask tuning), least-squares fits every layer's output weights to what the dense layer gave, and before that its input weights to what the dense layer read"),
 		option(&r.Samples, t, "samples", 512, atLeast(2, 512)).where(rebuilds).
 			about("examples of the training split that the weights are fitted to, a fifth of them held out to choose how strongly"),
 		option(&r.Seed, t, "seed", seed, anySeed()).absent("the file's seed").where(rebuilds).
