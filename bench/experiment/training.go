@@ -283,6 +283,9 @@ func (t *training) explain(err error) error {
 	if t.saved == noCheckpoint {
 		return err
 	}
+	if _, ok := errors.AsType[*train.Diverged](err); ok {
+		return fmt.Errorf("%w; then remove %s, which holds step %d and leads here again, and start without --resume", err, t.path(checkpointFile), t.saved)
+	}
 	return fmt.Errorf("%w; %s holds step %d, from which --resume goes on", err, t.path(checkpointFile), t.saved)
 }
 

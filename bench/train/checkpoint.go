@@ -69,7 +69,8 @@ func (t *Trainer) header(facts map[string]string) header {
 // Save writes all that the training needs to go on from here to path, whole or
 // not at all. facts are what makes two trainings the same beyond their
 // parameters' names: settings, data, the model they start with. A checkpoint
-// serves no training with other facts. attached is kept for the caller.
+// serves no training with other facts. attached is kept for the caller. A model
+// that is not finite is *Diverged, and leaves path as it was.
 func (t *Trainer) Save(ctx context.Context, path string, facts map[string]string, attached []byte) error {
 	return disk.Write(path, func(w io.Writer) error {
 		sum := sha256.New()
@@ -81,9 +82,9 @@ func (t *Trainer) Save(ctx context.Context, path string, facts map[string]string
 			return err
 		}
 		fmt.Fprintf(out, "%s\n%s\n", checkpointFormat, text) // a failure is kept and returned by Flush
-		_, list := t.vectors.stored()
-		for _, v := range list {
-			if err := t.writeVector(ctx, out, v); err != nil {
+		names, list := t.vectors.stored()
+		for i, v := range list {
+			if err := t.writeVector(ctx, out, names[i], v); err != nil {
 				return err
 			}
 		}
@@ -95,12 +96,18 @@ func (t *Trainer) Save(ctx context.Context, path string, facts map[string]string
 	})
 }
 
-func (t *Trainer) writeVector(ctx context.Context, w io.Writer, v *kernels.Tensor) error {
+// writeVector refuses values that are not finite, among those that the model is
+// made of: nothing good comes after them, and what the file held before is better.
+func (t *Trainer) writeVector(ctx context.Context, w io.Writer, name string, v *kernels.Tensor) error {
+	moment := v == t.vectors.first || v == t.vectors.second
 	return t.dev.One(ctx, func(ops kernels.Ops) error {
 		buf := make([]byte, 0, 4*pieceLen)
 		for i := range t.vectors.layout.pieces {
 			buf = buf[:0]
 			for _, x := range download(ops, t.vectors.layout.pieces[i].cut(v)) {
+				if x-x != 0 && !moment {
+					return t.diverged(max(1, t.done), "a value of the %s is %v", name, x)
+				}
 				buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(x))
 			}
 			if _, err := w.Write(buf); err != nil {

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -45,6 +46,27 @@ func TestResume(t *testing.T) {
 				same(t, "resumed", whole, rest)
 			})
 		}
+	}
+}
+
+// TestSaveDiverged keeps the checkpoint that is there where the parameters are no
+// numbers any more.
+func TestSaveDiverged(t *testing.T) {
+	ctx := context.Background()
+	s := quick(func(s *Settings) { s.Rate, s.Warmup, s.Clip = 1e30, 0, 0; s.Decay = 1e30 })
+	tr := trainer(t, reference(t, 1), "bert-basic", 12, s, nil)
+	path := filepath.Join(t.TempDir(), "checkpoint")
+	if err := tr.Save(ctx, path, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	before, _ := os.ReadFile(path)
+	advance(t, tr, 1)
+	err := tr.Save(ctx, path, nil, nil)
+	if d, ok := errors.AsType[*Diverged](err); !ok || d.Step != 1 || !strings.Contains(err.Error(), "step 1: a value of the parameters is") {
+		t.Errorf("error %v", err)
+	}
+	if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
+		t.Error("the checkpoint was replaced")
 	}
 }
 

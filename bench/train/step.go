@@ -26,14 +26,29 @@ func (t *Trainer) Next() (Point, error) {
 			loss, point.Norm)
 	}
 	if bad {
-		return point, fmt.Errorf("step %d: the loss is %v and its gradient's norm %v: lower rate, which is %g at this step, or lengthen warmup, or set clip",
-			b.step, loss, point.Norm, point.Rate)
+		return point, t.diverged(b.step, "the loss is %v and its gradient's norm %v", loss, point.Norm)
 	}
 	if err := t.update(point, used); err != nil {
 		return point, err
 	}
 	t.done++
 	return point, nil
+}
+
+// Diverged says that a training has left the finite numbers. Its settings lead
+// there again, from every checkpoint.
+type Diverged struct {
+	Step int // that showed it
+	Rate float64
+	Sign string // what it was seen by
+}
+
+func (d *Diverged) Error() string {
+	return fmt.Sprintf("step %d: %s: lower rate, which is %g at this step, or lengthen warmup, or set clip", d.Step, d.Sign, d.Rate)
+}
+
+func (t *Trainer) diverged(step int, format string, values ...any) error {
+	return &Diverged{step, t.s.rate(step, t.steps), fmt.Sprintf(format, values...)}
 }
 
 // batch is that of a step, counted from 1.
