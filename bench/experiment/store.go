@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -58,7 +59,7 @@ func stage[T any](s *store, step Step, hash string, compute func() (T, error)) (
 func save[T any](s *store, step Step, hash string, result T, seconds float64) error {
 	raw, err := json.Marshal(result)
 	if _, ok := errors.AsType[*json.UnsupportedValueError](err); ok {
-		return errors.New("a result is not a finite number: the model's values overflow on these examples; check its weights")
+		return errors.New("a result is not a finite number: the model's values overflow on these examples; check its weights, and the keys of [score] that multiply or divide: lambda, tau, the weights")
 	}
 	if err != nil {
 		return err
@@ -85,8 +86,12 @@ func known[T any](s *store, step Step, hash string) (result T, seconds float64, 
 	}
 	var old stored
 	var whole T
-	// A damaged file is as good as none: it is computed again and replaced.
+	// A damaged file is as good as none: it is computed again and replaced. So is
+	// one that this program would write with other keys, which may lack some.
 	if json.Unmarshal(text, &old) != nil || old.Sum != sum(old.Result) || json.Unmarshal(old.Result, &whole) != nil {
+		return result, 0, false, nil
+	}
+	if again, err := json.Marshal(whole); err != nil || !bytes.Equal(again, old.Result) {
 		return result, 0, false, nil
 	}
 	return whole, old.Seconds, true, nil
