@@ -175,6 +175,9 @@ func (r Run) reachable(s *Subject, c *Calibration, seed uint64) error {
 	if err := r.probable(m); err != nil {
 		return err
 	}
+	if longest := longest(m.Config()); r.Search.SeqLen > float64(longest) {
+		return fmt.Errorf("search.seq_len is %v, but the model takes %d tokens at most: set it to less", r.Search.SeqLen, longest)
+	}
 	if r.Search.Constraint == Latency {
 		_, err := r.Search.timedExamples(s, seed)
 		return err
@@ -185,6 +188,14 @@ func (r Run) reachable(s *Subject, c *Calibration, seed uint64) error {
 	}
 	_, err := prune.Additive(m.Sites(), flat, r.Search.costs(m, c), r.Search.budget())
 	return err
+}
+
+// longest is the number of tokens that a model takes.
+func longest(c *model.Config) int {
+	if c.Text() {
+		return c.Positions
+	}
+	return c.Tokens()
 }
 
 // probable finds what no probes can be taken for: no loss at all, or more steps

@@ -338,3 +338,12 @@ func TestLatencyRefused(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestLengthRefused counts costs of texts that the model cannot read.
+func TestLengthRefused(t *testing.T) {
+	dir, cfg := texts3(t)
+	_, err := execute(t, device(t, 1), t.TempDir(), dir, cfg, "search.seq_len=1e12")
+	if err == nil || !strings.Contains(err.Error(), "search.seq_len is 1e+12, but the model takes 48 tokens at most") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -55,6 +55,7 @@ type training struct {
 	subject *Subject // the model as it is, with its task
 	trainer *train.Trainer
 	facts   map[string]string
+	unlock  func() // the output folder
 
 	record *record.Training
 	done   behind
@@ -122,6 +123,9 @@ func (h *Host) Train(ctx context.Context, p *Training, resume bool) (*record.Tra
 }
 
 func (t *training) close() {
+	if t.unlock != nil {
+		defer t.unlock()
+	}
 	if t.trainer != nil {
 		t.trainer.Close()
 	}

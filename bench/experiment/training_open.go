@@ -22,10 +22,13 @@ func (t *training) open(ctx context.Context) error {
 	if err := disk.MakeFolder(p.Output); err != nil {
 		return fmt.Errorf("output folder (key output): %w", err)
 	}
+	var err error
+	if t.unlock, err = disk.Lock(p.Output); err != nil {
+		return fmt.Errorf("output folder (key output): %w", err)
+	}
 	if err := model.MakeFolder(t.path(trainedModel), p.Model.Dir()); err != nil {
 		return err
 	}
-	var err error
 	if t.task, err = task.Open(p.Task.Config()); err != nil {
 		return err
 	}

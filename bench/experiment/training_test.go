@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"optin/bench/disk"
 	"optin/bench/model"
 	"optin/bench/prune"
 	"optin/bench/record"
@@ -255,6 +256,25 @@ func TestTrainErrors(t *testing.T) {
 		if _, err := h.Train(context.Background(), parseTraining(t, dir, cfg, output, sets...), false); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, want %s", sets, err, want)
 		}
+	}
+}
+
+// TestTrainAlone refuses a folder that another training writes to.
+func TestTrainAlone(t *testing.T) {
+	dir, cfg := texts3(t)
+	output := t.TempDir()
+	release, err := disk.Lock(output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &Host{Device: device(t, 1), Digest: "test"}
+	p := parseTraining(t, dir, cfg, output)
+	if _, err := h.Train(context.Background(), p, false); err == nil || !strings.Contains(err.Error(), "another process is writing there") {
+		t.Errorf("beside another: %v", err)
+	}
+	release()
+	if _, err := h.Train(context.Background(), p, false); err != nil {
+		t.Error(err)
 	}
 }
 
