@@ -176,6 +176,9 @@ func loadFolder(dir string, folders []string) (*Dataset, error) {
 				if err != nil {
 					return nil, err
 				}
+				if !info.Mode().IsRegular() { // a pipe would be waited for
+					return nil, fmt.Errorf("%s has the name of a picture, but is no file: remove it", path)
+				}
 				fmt.Fprintf(stamp, "%q %d %d %d\n", path, label, info.Size(), info.ModTime().UnixNano())
 				files = append(files, file{path, label})
 			}

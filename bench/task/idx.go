@@ -30,7 +30,7 @@ func readIDX(path string, dims int) (idx, error) {
 	defer f.Close()
 	a, err := parseIDX(f, dims)
 	if err != nil {
-		return idx{}, fmt.Errorf("%s: %w", path, err)
+		return idx{}, fmt.Errorf("%s: %w; download the file again", path, err)
 	}
 	return a, nil
 }
@@ -49,10 +49,14 @@ func parseIDX(r io.Reader, dims int) (idx, error) {
 	if err != nil {
 		return idx{}, err
 	}
-	if _, err := io.ReadFull(z, make([]byte, 1)); err != io.EOF { // reads up to the checksum
-		return idx{}, fmt.Errorf("corrupt gzip file: no end after the data (%v)", err)
+	switch _, err := io.ReadFull(z, make([]byte, 1)); err { // reads up to the checksum
+	case io.EOF:
+		return a, nil
+	case nil:
+		return idx{}, fmt.Errorf("corrupt gzip file: more than the %d values that the header of the IDX file names", len(a.data))
+	default:
+		return idx{}, fmt.Errorf("corrupt gzip file: no end after the data (%w)", err)
 	}
-	return a, nil
 }
 
 // parsePlainIDX reads the four bytes 0, 0, type, dimensions; then each

@@ -27,6 +27,7 @@ func TestParseIDX(t *testing.T) {
 		{"zero", idxFile([]int{0, 1, 1}, nil), "dimension 1 of the IDX file is 0"},
 		{"gzip head", packed[:5], "gzip"},
 		{"gzip cut", packed[:len(packed)-9], "unexpected EOF"},
+		{"gzip of more", gzipped(good + "7"), "more than the 6 values"},
 		{"gzip sum", packed[:len(packed)-5] + "\x00" + packed[len(packed)-4:], "invalid checksum"},
 	} {
 		_, err := parseIDX(strings.NewReader(test.file), 3)

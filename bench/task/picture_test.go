@@ -89,6 +89,12 @@ func TestFolder(t *testing.T) {
 	}
 	_, err = task.Load(Test)
 	wantError(t, err, "no folders, want one for each label")
+	folder := filepath.Join(dir, "train", "cat", "2.png")
+	if err := os.Mkdir(folder, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	_, err = task.Load(Train)
+	wantError(t, err, folder+" has the name of a picture, but is no file: remove it")
 }
 
 func TestImageNet(t *testing.T) {
