@@ -100,12 +100,16 @@ func none(sites []model.Site) Mask {
 }
 
 func unreachable(c Costs, b Budget, least int64) error {
-	share := float64(least) / float64(c.Dense())
-	if b.WholeModel {
-		share = float64(least+c.Outside) / float64(c.Total())
-	}
 	return fmt.Errorf("search.keep = %v of the %s cannot be met: with min_heads = %d and min_neurons = %d per layer the smallest is %s",
-		b.Keep, c.Resource, b.MinHeads, b.MinNeurons, upTo(share))
+		b.Keep, c.Resource, b.MinHeads, b.MinNeurons, upTo(b.share(c, least)))
+}
+
+// share is what an encoder cost is of that which b.Keep is a share of.
+func (b Budget) share(c Costs, encoder int64) float64 {
+	if b.WholeModel {
+		return float64(encoder+c.Outside) / float64(c.Total())
+	}
+	return float64(encoder) / float64(c.Dense())
 }
 
 // upTo rounds up, so that the printed budget can be met.

@@ -37,7 +37,8 @@ func RoundNeurons(sites []model.Site, scores [][]float64, mask Mask, multiple in
 	limit := b.limit(c)
 	for c.Encoder(r.kept) > limit {
 		if !r.shrink() {
-			return nil, fmt.Errorf("search.neuron_multiple = %d: %w", multiple, unreachable(c, b, c.Encoder(r.kept)))
+			return nil, fmt.Errorf("search.keep = %v of the %s cannot be met with search.neuron_multiple = %d: beside the heads that the search chose, and with min_neurons = %d per layer, the smallest is %s; choose a smaller multiple or a larger budget",
+				b.Keep, c.Resource, multiple, b.MinNeurons, upTo(b.share(c, c.Encoder(r.kept))))
 		}
 	}
 	for r.grow(limit - c.Encoder(r.kept)) {

@@ -3,6 +3,7 @@ package prune
 import (
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"optin/bench/model"
@@ -79,8 +80,14 @@ func TestRoundingSpendsWhatItSaves(t *testing.T) {
 		t.Errorf("keeps %v, want 4 and 4", kept)
 	}
 	// A minimum that rounds up to more than there is to spend.
-	if _, err := RoundNeurons(sites, scores, mask, 4, costs, Budget{Keep: 7.0 / 16, MinNeurons: 1}); err == nil {
-		t.Error("8 of 16 neurons fit into a budget of 7")
+	_, err = RoundNeurons(sites, scores, mask, 4, costs, Budget{Keep: 7.0 / 16, MinNeurons: 1})
+	if err == nil {
+		t.Fatal("8 of 16 neurons fit into a budget of 7")
+	}
+	for _, words := range []string{"search.neuron_multiple = 4", "the heads that the search chose", "the smallest is 0.5000", "choose a smaller multiple"} {
+		if !strings.Contains(err.Error(), words) {
+			t.Errorf("got %v, want %s", err, words)
+		}
 	}
 	// A minimum that rounds up takes from others.
 	one := Mask{{true, true, true, true, true, true, true, true}, {true, false, false, false, false, false, false, false}}
