@@ -30,13 +30,15 @@ func infoCommand() *cobra.Command {
 			c := m.Config()
 			if !c.Text() {
 				length = c.Tokens()
+			} else if !cmd.Flags().Changed("seq-len") {
+				length = min(length, c.Positions)
 			} else if length < 1 || length > c.Positions {
 				return usageError{fmt.Errorf("--seq-len %d: the model takes 1 to %d tokens", length, c.Positions)}
 			}
 			return printInfo(cmd.OutOrStdout(), m, int64(length))
 		},
 	}
-	cmd.Flags().IntVar(&length, "seq-len", 128, "`tokens` of a text to count for; images have their own")
+	cmd.Flags().IntVar(&length, "seq-len", 128, "`tokens` of a text to count for, or what the model takes if that is less; images have their own")
 	return cmd
 }
 

@@ -30,6 +30,7 @@ func TestSimpleCommands(t *testing.T) {
 		{[]string{"keys"}, []string{"[score]", "index_weights", "Reference true"}},
 		{[]string{"info", golden(t, "bert-basic"), "--seq-len", "12"}, []string{"BertForSequenceClassification (bert), 3 labels",
 			"hidden 32, head size 8, 2 layers", "for one sequence of 12 tokens"}},
+		{[]string{"info", golden(t, "bert-basic")}, []string{"for one sequence of 48 tokens"}}, // as many as it takes
 		{[]string{"info", golden(t, "deit-basic")}, []string{"DeiTForImageClassification (deit), 5 labels", "of 18 tokens"}},
 	} {
 		got := works(t, c.args...)
