@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -167,6 +168,9 @@ func (h *Host) Time(ctx context.Context, p *Plan, others []string) (map[string][
 		if tables := []string{"model", "task", "evaluate", "measure"}; other.canonical(tables...) != r.canonical(tables...) {
 			return nil, fmt.Errorf("%s spans several models, tasks or ways to measure, and one is timed: choose one, as with --model FOLDER --task NAME and no file", p.File)
 		}
+	}
+	if len(r.Measure.Batch) == 0 {
+		return nil, errors.New("measure.batch is [], so nothing would be timed: set it, as with --set measure.batch=[1,32]")
 	}
 	e, err := h.newEngine(p)
 	if err != nil {

@@ -201,6 +201,7 @@ func TestBadKeys(t *testing.T) {
 		t.Errorf("%d scores were computed for budgets that cannot be met", n)
 	}
 	fails(t, exitFailed, []string{"spans 2 runs, and one model is written: choose one"}, "prune", path, "--out", "x", "--set", "search.keep=[0.5,0.6]")
+	fails(t, exitFailed, []string{"measure.batch is [], so nothing would be timed: set it"}, "time", path)
 	fails(t, exitFailed, []string{"spans several models"}, "time", path, "--set", "task.max_length=[8,9]")
 	if n := len(stages(t, results)); n != 0 {
 		t.Errorf("%d stages were computed", n)
