@@ -24,6 +24,43 @@ func CheckScatterMean(x, idx *Tensor, rows int) {
 	}
 }
 
+// CheckTopK checks the arguments of TopK.
+func CheckTopK(scores *Tensor, from, to *Sequences) {
+	const op = "TopK"
+	needTensor(op, "scores", scores, F32, from.Rows(), 1)
+	needShorter(op, from, to, func(n int) int { return n })
+}
+
+// Matchable is how many of n tokens Match can merge into others.
+func Matchable(n int, keepFirst bool) int {
+	switch {
+	case n < 2:
+		return 0
+	case keepFirst:
+		return (n - 1) / 2
+	}
+	return (n + 1) / 2
+}
+
+// CheckMatch checks the arguments of Match.
+func CheckMatch(x *Tensor, from, to *Sequences, keepFirst bool) {
+	const op = "Match"
+	needTensor(op, "x", x, F32, from.Rows(), x.Cols)
+	needShorter(op, from, to, func(n int) int { return Matchable(n, keepFirst) })
+}
+
+// needShorter checks that each sequence loses from none to most(n) of its n rows.
+func needShorter(op string, from, to *Sequences, most func(n int) int) {
+	if from.Count() != to.Count() {
+		badArgument(op, "%d sequences become %d", from.Count(), to.Count())
+	}
+	for b := range from.Count() {
+		if n, left := from.Len(b), to.Len(b); left > n || n-left > most(n) {
+			badArgument(op, "sequence %d of %d rows becomes one of %d: it can lose 0 to %d", b, n, left, most(n))
+		}
+	}
+}
+
 // CheckConcat checks the arguments of Concat.
 func CheckConcat(x, y *Tensor) {
 	needType("Concat", "x", x, F32)

@@ -27,6 +27,17 @@ func attentionProduct(q *Tensor, spec AttentionSpec) int64 {
 	return pairs * int64(spec.Q.Variants(q.Rows)) * int64(q.Cols)
 }
 
+// MatchMACs is the products of the tokens at even places with those at odd ones:
+// goes to Tally.MACs.
+func MatchMACs(x *Tensor, from *Sequences) int64 {
+	var pairs int64
+	for b := range from.Count() {
+		n := int64(from.Len(b))
+		pairs += (n + 1) / 2 * (n / 2)
+	}
+	return pairs * int64(x.Cols)
+}
+
 // RemoveUnitsMACs goes to Tally.LossMACs; unit -1 counts like any other.
 func RemoveUnitsMACs(sum *Tensor, width int) int64 { return int64(sum.Len()) * int64(width) }
 

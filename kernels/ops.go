@@ -109,6 +109,19 @@ type Ops interface {
 	// ScatterMean averages into row i all rows r of x with idx[r] = i; a row
 	// that nothing falls into is 0. The result has the given number of rows.
 	ScatterMean(x, idx *Tensor, rows int) *Tensor
+	// TopK is, for each sequence of scores [from's rows, 1], the rows of its
+	// to.Len(b) largest, in descending order, equal ones in the order of rows,
+	// NaN last: [to's rows, 1], for Gather.
+	TopK(scores *Tensor, from, to *Sequences) *Tensor
+	// Match is bipartite soft matching (Bolya et al., Token Merging, ICLR 2023):
+	// in each sequence every token at an even place is matched with that one at an
+	// odd place whose row of x has the largest product with its own (for the cosine,
+	// x is of NormalizeRows), and the from.Len(b) - to.Len(b) pairs of the largest
+	// products become one token. keepFirst: the first token stays itself. The result
+	// [from's rows, 1] says into which row of the shorter sequences each token goes,
+	// for ScatterMean; those that stay keep their order. Of equal products the first
+	// counts, and NaN is less than any number.
+	Match(x *Tensor, from, to *Sequences, keepFirst bool) *Tensor
 	// Concat stacks the rows of x and y.
 	Concat(x, y *Tensor) *Tensor
 	// Repeat stacks x the given number of times.
@@ -153,7 +166,7 @@ type Ops interface {
 }
 
 // Tally counts the multiply-accumulates (1 MAC = 2 FLOPs) that ran: m*n*k of
-// every product of Linear and Attention on real rows in MACs, what a kernel
+// every product of Linear, Attention and Match on real rows in MACs, what a kernel
 // computed beyond them (rounding up to tiles) in PaddedMACs. The scoring
 // ops' own products (RemoveUnits, GramAdd, losses) are in LossMACs. Element-wise
 // work is not counted, as in the papers.

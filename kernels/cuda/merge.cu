@@ -76,24 +76,24 @@ optin_match_f32(float *__restrict__ score, int *__restrict__ partner, const floa
 }
 
 // place [rows]: where each row's score comes in its sequence in descending order, from 0, equal
-// ones in the order of the rows and NaN last. index [B, k]: the places in the sequence of its
-// first k in that order, -1 beyond its end.
+// ones in the order of the rows and NaN last. best [newOffsets[B]]: the rows of the first
+// newOffsets[b + 1] - newOffsets[b] in that order. Either may be null, and newOffsets with best.
 // Launch: grid (max(1, ceil(longest / 256)), B)  block 256, B at most 65535
 // Moves 4 T^2 bytes a sequence of T rows from the first-level cache; 3 T^2 operations.
 extern "C" __global__ void __launch_bounds__(256)
-optin_top_k_f32(int *__restrict__ place, int *__restrict__ index, const float *__restrict__ score,
-                const int *__restrict__ offsets, int k) {
+optin_top_k_f32(int *__restrict__ place, int *__restrict__ best, const float *__restrict__ score,
+                const int *__restrict__ offsets, const int *__restrict__ newOffsets) {
   const int begin = offsets[blockIdx.y], length = offsets[blockIdx.y + 1] - begin;
   const int step = gridDim.x * blockDim.x, first = blockIdx.x * blockDim.x + threadIdx.x;
-  int *found = index + (long long)blockIdx.y * k;
+  const int to = best ? newOffsets[blockIdx.y] : 0;
+  const int kept = best ? newOffsets[blockIdx.y + 1] - to : 0;
   for (int i = first; i < length; i += step) {
     const float own = score[begin + i];
     int before = 0;
     for (int j = 0; j < length; j++) before += better(score[begin + j], j, own, i);
-    place[begin + i] = before;
-    if (before < k) found[before] = i;
+    if (place) place[begin + i] = before;
+    if (before < kept) best[to + before] = begin + i;
   }
-  for (int i = length + first; i < k; i += step) found[i] = -1;
 }
 
 // idx [rows]: the row of the merged sequences (newOffsets [B + 1]) into which each row goes:

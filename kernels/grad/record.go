@@ -141,6 +141,16 @@ func (t *Tape) ScatterMean(x, idx *kernels.Tensor, rows int) *kernels.Tensor {
 	return y
 }
 
+// TopK is kernels.Ops': a choice, which has no gradient.
+func (t *Tape) TopK(scores *kernels.Tensor, from, to *kernels.Sequences) *kernels.Tensor {
+	return t.begin().TopK(scores, from, to)
+}
+
+// Match is kernels.Ops': a choice, which has no gradient.
+func (t *Tape) Match(x *kernels.Tensor, from, to *kernels.Sequences, keepFirst bool) *kernels.Tensor {
+	return t.begin().Match(x, from, to, keepFirst)
+}
+
 // Concat is kernels.Ops'.
 func (t *Tape) Concat(x, y *kernels.Tensor) *kernels.Tensor {
 	z := t.begin().Concat(x, y)

@@ -10,6 +10,8 @@ func rowMutants() []mutant {
 	return []mutant{
 		{"Gather from the first variant only", "Gather", func(ops kernels.Ops) kernels.Ops { return &firstVariant{plain{ops}} }},
 		{"ScatterMean leaves empty rows", "ScatterMean", func(ops kernels.Ops) kernels.Ops { return &emptyRows{plain{ops}} }},
+		{"TopK takes the first rows of the first sequence", "TopK", func(ops kernels.Ops) kernels.Ops { return &firstRows{plain{ops}} }},
+		{"Match merges the first token", "Match", func(ops kernels.Ops) kernels.Ops { return &mergeFirst{plain{ops}} }},
 		{"Add repeats rows in blocks", "Add", func(ops kernels.Ops) kernels.Ops { return &blockwise{plain{ops}} }},
 		{"Embed reads one row on", "Embed", func(ops kernels.Ops) kernels.Ops { return &nextRow{plain{ops}} }},
 	}
@@ -38,6 +40,22 @@ func (m *emptyRows) ScatterMean(x, idx *kernels.Tensor, rows int) *kernels.Tenso
 		}
 	}
 	return y
+}
+
+type firstRows struct{ plain }
+
+func (m *firstRows) TopK(scores *kernels.Tensor, from, to *kernels.Sequences) *kernels.Tensor {
+	y := m.Ops.TopK(scores, from, to)
+	for i := range to.Len(0) {
+		y.I32[i] = int32(i)
+	}
+	return y
+}
+
+type mergeFirst struct{ plain }
+
+func (m *mergeFirst) Match(x *kernels.Tensor, from, to *kernels.Sequences, keepFirst bool) *kernels.Tensor {
+	return m.Ops.Match(x, from, to, false)
 }
 
 type blockwise struct{ plain }

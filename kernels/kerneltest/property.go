@@ -23,6 +23,7 @@ func properties() []property {
 		{"Attention", "variant-is-alone", variantAlone},
 		{"Linear", "rounds-its-inputs", roundsInputs},
 		{"Linear", "views-are-tensors", views},
+		{"Match", "tokens-matched-by-hand", knownMatch},
 		{"Linear", "many-batches-same-bits", sameBatches},
 	}
 	all = append(all, memoryProperties()...)

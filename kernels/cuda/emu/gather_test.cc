@@ -242,12 +242,13 @@ static void merge(std::vector<int> lengths, int C, int k, bool protect, float ba
   if (bad != 0) x[(long long)(rows / 2) * C] = bad;
 
   Floats score = fresh(rows);
-  Ints partner(rows, -7), place(rows, -7), index((long long)B * k, -7), idx(rows, -7);
+  Ints partner(rows, -7), place(rows, -7), best(behind[B], -7), idx(rows, -7);
   LAUNCH(optin_match_f32, dim3((longest + 63) / 64, B), dim3(256), score, partner, x, offsets, C, (int)protect);
-  LAUNCH(optin_top_k_f32, dim3((longest + 255) / 256, B), dim3(256), place, index, score, offsets, k);
+  LAUNCH(optin_top_k_f32, dim3((longest + 255) / 256, B), dim3(256), place, nullptr, score, offsets, nullptr);
+  LAUNCH(optin_top_k_f32, dim3(1, B), dim3(256), nullptr, best, score, offsets, behind);
   LAUNCH(optin_merge_i32, dim3(B), dim3(256), idx, place, partner, offsets, behind);
 
-  Want wantScore, wantPartner, wantPlace(rows), wantIndex((size_t)B * k, -1), wantIdx(rows);
+  Want wantScore, wantPartner, wantPlace(rows), wantBest, wantIdx(rows);
   for (int b = 0; b < B; b++) {
     const int begin = offsets[b], length = lengths[b];
     for (int i = 0; i < length; i++) {
@@ -273,7 +274,7 @@ static void merge(std::vector<int> lengths, int C, int k, bool protect, float ba
     std::stable_sort(order.begin(), order.end(), [&](int i, int j) { return wantScore[begin + i] > wantScore[begin + j]; });
     for (int i = 0; i < length; i++) {
       wantPlace[begin + order[i]] = i;
-      if (i < k) wantIndex[(size_t)b * k + i] = order[i];
+      if (i < behind[b + 1] - behind[b]) wantBest.push_back(begin + order[i]);
     }
     const int removed = length - (behind[b + 1] - behind[b]);
     int next = behind[b];
@@ -287,7 +288,7 @@ static void merge(std::vector<int> lengths, int C, int k, bool protect, float ba
   same(what + " score", score, wantScore);
   same(what + " partner", partner, wantPartner);
   same(what + " place", place, wantPlace);
-  same(what + " index", index, wantIndex);
+  same(what + " best", best, wantBest);
   same(what + " idx", idx, wantIdx);
 }
 
@@ -296,10 +297,10 @@ static void top_k_edges() {
   const float values[] = {not_a_number, 1, -inf, inf, 1, not_a_number, -0.f, 0.f, -2};
   Floats score(9);
   std::copy(values, values + 9, score.data);
-  Ints offsets(2), place(9, -7), index(12, -7);
+  Ints offsets(2), place(9, -7), best(9, -7);
   offsets[1] = 9;
-  LAUNCH(optin_top_k_f32, dim3(1, 1), dim3(256), place, index, score, offsets, 12);
-  same("top_k edges", index, Want{3, 1, 4, 6, 7, 8, 2, 0, 5, -1, -1, -1});
+  LAUNCH(optin_top_k_f32, dim3(1, 1), dim3(256), place, best, score, offsets, offsets);
+  same("top_k edges", best, Want{3, 1, 4, 6, 7, 8, 2, 0, 5});
 }
 
 static Ints repeated(std::vector<int> values) {
