@@ -27,15 +27,15 @@ func attentionProduct(q *Tensor, spec AttentionSpec) int64 {
 	return pairs * int64(spec.Q.Variants(q.Rows)) * int64(q.Cols)
 }
 
-// MatchMACs is the products of the tokens at even places with those at odd ones:
-// goes to Tally.MACs.
-func MatchMACs(x *Tensor, from *Sequences) int64 {
+// MatchMACs is the products of the tokens that Match may merge with those that may
+// take them in, however many it does merge: goes to Tally.MACs.
+func MatchMACs(x *Tensor, from *Sequences, keep int) int64 {
 	var pairs int64
 	for b := range from.Count() {
-		n := int64(from.Len(b))
-		pairs += (n + 1) / 2 * (n / 2)
+		moving, taking := MatchSides(from.Len(b), keep)
+		pairs += int64(moving) * int64(taking)
 	}
-	return pairs * int64(x.Cols)
+	return pairs * int64(from.Variants(x.Rows)) * int64(x.Cols)
 }
 
 // RemoveUnitsMACs goes to Tally.LossMACs; unit -1 counts like any other.

@@ -158,9 +158,9 @@ func (t *traced) TopK(scores *kernels.Tensor, from, to *kernels.Sequences) *kern
 	return t.moved("TopK", t.Backward.TopK(scores, from, to), scores)
 }
 
-func (t *traced) Match(x *kernels.Tensor, from, to *kernels.Sequences, keepFirst bool) (y *kernels.Tensor) {
+func (t *traced) Match(x *kernels.Tensor, from, to *kernels.Sequences, keep int) (y *kernels.Tensor) {
 	t.counted("Match", Plain, func() int64 {
-		y = t.Backward.Match(x, from, to, keepFirst)
+		y = t.Backward.Match(x, from, to, keep)
 		return size(x, y)
 	})
 	return y

@@ -133,14 +133,14 @@ func (o *ops) ScatterMean(x, idx *kernels.Tensor, rows int) *kernels.Tensor {
 }
 
 func (o *ops) TopK(scores *kernels.Tensor, from, to *kernels.Sequences) *kernels.Tensor {
-	kernels.CheckTopK(scores, from, to)
-	return o.New(kernels.I32, to.Rows(), 1)
+	variants := kernels.CheckTopK(scores, from, to)
+	return o.New(kernels.I32, variants*to.Rows(), 1)
 }
 
-func (o *ops) Match(x *kernels.Tensor, from, to *kernels.Sequences, keepFirst bool) *kernels.Tensor {
-	kernels.CheckMatch(x, from, to, keepFirst)
-	o.tally.MACs += kernels.MatchMACs(x, from)
-	return o.New(kernels.I32, from.Rows(), 1)
+func (o *ops) Match(x *kernels.Tensor, from, to *kernels.Sequences, keep int) *kernels.Tensor {
+	kernels.CheckMatch(x, from, to, keep)
+	o.tally.MACs += kernels.MatchMACs(x, from, keep)
+	return o.New(kernels.I32, x.Rows, 1)
 }
 
 func (o *ops) Concat(x, y *kernels.Tensor) *kernels.Tensor {

@@ -2,6 +2,10 @@
 
 package cpu
 
+// #include "kernels.h"
+// #include "onednn.h"
+import "C"
+
 import (
 	"cmp"
 	"math"
@@ -11,15 +15,17 @@ import (
 )
 
 func (o *ops) TopK(scores *kernels.Tensor, from, to *kernels.Sequences) *kernels.Tensor {
-	kernels.CheckTopK(scores, from, to)
-	y := o.New(kernels.I32, to.Rows(), 1)
+	variants := kernels.CheckTopK(scores, from, to)
+	y := o.New(kernels.I32, variants*to.Rows(), 1)
 	mark := o.Mark()
 	order := o.New(kernels.I32, from.Max, 1)
-	for b := range from.Count() {
-		first := from.Offsets[b]
-		best := descending(order.I32, scores.F32[first:from.Offsets[b+1]])
-		for i, place := range best[:to.Len(b)] {
-			y.I32[int(to.Offsets[b])+i] = first + place
+	for v := range variants {
+		for b := range from.Count() {
+			first, best := v*from.Rows()+int(from.Offsets[b]), y.I32[v*to.Rows()+int(to.Offsets[b]):][:to.Len(b)]
+			places := descending(order.I32, scores.F32[first:first+from.Len(b)])
+			for i := range best {
+				best[i] = int32(first) + places[i]
+			}
 		}
 	}
 	o.Release(mark)
@@ -37,53 +43,79 @@ func descending(order []int32, values []float32) []int32 {
 	return order
 }
 
-func (o *ops) Match(x *kernels.Tensor, from, to *kernels.Sequences, keepFirst bool) *kernels.Tensor {
-	kernels.CheckMatch(x, from, to, keepFirst)
-	o.tally.MACs += kernels.MatchMACs(x, from)
-	y := o.New(kernels.I32, from.Rows(), 1)
+// Match needs time for the products, mostly: a matrix of them for each sequence.
+func (o *ops) Match(x *kernels.Tensor, from, to *kernels.Sequences, keep int) *kernels.Tensor {
+	variants := kernels.CheckMatch(x, from, to, keep)
+	o.tally.MACs += kernels.MatchMACs(x, from, keep)
+	y := o.New(kernels.I32, x.Rows, 1)
 	mark := o.Mark()
-	order, partner, similarity := o.New(kernels.I32, from.Max, 1), o.New(kernels.I32, from.Max, 1), o.real(from.Max, 1)
-	for b := range from.Count() {
-		tokens := x.Slice(int(from.Offsets[b]), int(from.Offsets[b+1]))
-		match(partner.I32, similarity.F32, &tokens, keepFirst)
-		gone := descending(order.I32, similarity.F32[:tokens.Rows])[:from.Len(b)-to.Len(b)]
-		merge(y.I32[from.Offsets[b]:from.Offsets[b+1]], to.Offsets[b], gone, partner.I32)
+	m := matching{
+		products:   o.real(kernels.MatchSides(from.Max, keep)).F32,
+		similarity: o.real(from.Max, 1).F32,
+		partner:    o.New(kernels.I32, from.Max, 1).I32,
+		order:      o.New(kernels.I32, from.Max, 1).I32,
+	}
+	for v := range variants {
+		for b := range from.Count() {
+			first, n := v*from.Rows()+int(from.Offsets[b]), from.Len(b)
+			m.match(x, first, n, keep)
+			gone := descending(m.order, m.similarity[:n])[:n-to.Len(b)]
+			merge(y.I32[first:first+n], v*to.Rows()+int(to.Offsets[b]), gone, m.partner)
+		}
 	}
 	o.Release(mark)
 	return y
 }
 
-// match writes for each row of x which other one is most similar to it, and how much.
-func match(partner []int32, similarity []float32, x *kernels.Tensor, keepFirst bool) {
-	for i := range x.Rows {
-		similarity[i] = float32(math.Inf(-1))
-		if i%2 == 1 || x.Rows == 1 || i == 0 && keepFirst {
-			continue
-		}
-		partner[i], similarity[i] = 1, -math.MaxFloat32
-		for j := 1; j < x.Rows; j += 2 {
-			other, sum := row(x, j), 0.0
-			for c, v := range row(x, i) {
-				sum += float64(v) * float64(other[c])
+// matching is the work space of Match, for one sequence at a time.
+type matching struct {
+	products   []float32 // of the tokens that may go into others with those that may take them in
+	similarity []float32 // of each token and its partner, -Inf where it has none
+	partner    []int32   // by place in the sequence
+	order      []int32
+}
+
+// match finds the partners of n rows of x from first on.
+func (m *matching) match(x *kernels.Tensor, first, n, keep int) {
+	for i := range m.similarity[:n] {
+		m.similarity[i] = float32(math.Inf(-1))
+	}
+	moving, taking := kernels.MatchSides(n, keep)
+	if moving == 0 {
+		return
+	}
+	even, odd := keep+keep%2, keep|1 // the first places of either
+	products := m.products[:moving*taking]
+	if x.Cols == 0 {
+		clear(products)
+	} else {
+		stride := C.int64_t(2 * x.Cols)
+		must(C.optin_cpu_gemm_f32((*C.float)(&products[0]), at(x, first+even, 0), at(x, first+odd, 0), C.optin_cpu_gemm{
+			tb: 1, M: C.int64_t(moving), N: C.int64_t(taking), K: C.int64_t(x.Cols), lda: stride, ldb: stride, ldc: C.int64_t(taking)}))
+	}
+	for i := range moving {
+		best, most := 0, float32(-math.MaxFloat32)
+		for j, v := range products[i*taking : (i+1)*taking] {
+			if v > most {
+				best, most = j, v
 			}
-			if s := float32(sum); s > similarity[i] {
-				partner[i], similarity[i] = int32(j), s
-			}
 		}
+		m.partner[even+2*i], m.similarity[even+2*i] = int32(odd+2*best), most
 	}
 }
 
 // merge writes to dst where the rows of a sequence go: those that are gone to their
 // partners, which stay, and the others, in their order, to rows from first on.
-func merge(dst []int32, first int32, gone, partner []int32) {
+func merge(dst []int32, first int, gone, partner []int32) {
 	clear(dst)
 	for _, i := range gone {
 		dst[i] = -1
 	}
+	next := int32(first)
 	for i, v := range dst {
 		if v == 0 {
-			dst[i] = first
-			first++
+			dst[i] = next
+			next++
 		}
 	}
 	for _, i := range gone {

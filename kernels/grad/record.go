@@ -141,14 +141,19 @@ func (t *Tape) ScatterMean(x, idx *kernels.Tensor, rows int) *kernels.Tensor {
 	return y
 }
 
-// TopK is kernels.Ops': a choice, which has no gradient.
+// TopK is kernels.Ops'. What is chosen does not change with scores that change a little:
+// the gradient to them is 0, and nothing is recorded but that the tape has seen them.
 func (t *Tape) TopK(scores *kernels.Tensor, from, to *kernels.Sequences) *kernels.Tensor {
-	return t.begin().TopK(scores, from, to)
+	y := t.begin().TopK(scores, from, to)
+	t.slot(scores)
+	return y
 }
 
-// Match is kernels.Ops': a choice, which has no gradient.
-func (t *Tape) Match(x *kernels.Tensor, from, to *kernels.Sequences, keepFirst bool) *kernels.Tensor {
-	return t.begin().Match(x, from, to, keepFirst)
+// Match is kernels.Ops'. The gradient to x is 0, as that of TopK.
+func (t *Tape) Match(x *kernels.Tensor, from, to *kernels.Sequences, keep int) *kernels.Tensor {
+	y := t.begin().Match(x, from, to, keep)
+	t.slot(x)
+	return y
 }
 
 // Concat is kernels.Ops'.

@@ -23,6 +23,7 @@ func Programs(quick bool) []Program {
 	for _, some := range [][]Program{
 		linearPrograms(), elementPrograms(), normPrograms(), attentionPrograms(),
 		rowPrograms(), matchPrograms(), scorePrograms(), lossPrograms(), nanPrograms(), backwardPrograms(),
+		widePrograms(),
 	} {
 		all = append(all, some...)
 	}

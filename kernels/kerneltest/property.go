@@ -24,6 +24,9 @@ func properties() []property {
 		{"Linear", "rounds-its-inputs", roundsInputs},
 		{"Linear", "views-are-tensors", views},
 		{"Match", "tokens-matched-by-hand", knownMatch},
+		{"Match", "most-similar-pairs", bestPairs},
+		{"Match", "variant-is-alone", choicesAlone},
+		{"TopK", "variant-is-alone", choicesAlone},
 		{"Linear", "many-batches-same-bits", sameBatches},
 	}
 	all = append(all, memoryProperties()...)
