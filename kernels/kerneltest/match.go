@@ -179,9 +179,8 @@ func choicesAlone(e *env, r *Result) {
 }
 
 // bestPairs checks what Match chooses among numbers that are no whole ones, where it may err
-// by rounding: the tokens that stay come first come first, the first keep of them alone; each
-// other token went to one that is as similar as any, and none that stayed is more similar to
-// its best than one that went.
+// by rounding: the tokens that stay keep their order; each other one went to one that is as
+// similar to it as any; and none that stayed is more similar to its best than one that went.
 func bestPairs(e *env, r *Result) {
 	g := e.gen(r)
 	for _, keep := range []int{0, 1, 2} {
@@ -223,49 +222,47 @@ func (p *pairs) similarity(i, j int) (sum float64) {
 
 func (p *pairs) check(r *Result, left int) {
 	const rounding = 24 * eps32 // of products of rows of length 1
-	stays := p.stays(r, left)
+	holder := p.holders()
+	next := p.start
 	weakest, strongest := math.Inf(1), math.Inf(-1) // of those that went, and that stayed
-	for i := p.keep + p.keep%2; i < len(p.at); i += 2 {
+	for i, row := range p.at {
+		moves := i%2 == 0 && i >= p.keep
+		partner, went := holder[row]
+		if went = went && moves; !went {
+			if row != next {
+				r.fail("keep %d: token %d, which stays, is in row %v, want %v", p.keep, i, row, next)
+			}
+			next++
+		}
+		if !moves {
+			continue
+		}
 		best := math.Inf(-1)
-		for j := p.keep | 1; j < len(p.at); j += 2 {
+		for _, j := range holder {
 			best = max(best, p.similarity(i, j))
 		}
-		if stays[i] {
+		if !went {
 			strongest = max(strongest, best)
 			continue
 		}
 		weakest = min(weakest, best)
-		partner := p.keep | 1
-		for partner < len(p.at) && p.at[partner] != p.at[i] {
-			partner += 2
-		}
-		if partner >= len(p.at) {
-			r.fail("keep %d: token %d went into row %v, which is no token's at an odd place", p.keep, i, p.at[i])
-			return
-		}
 		if s := p.similarity(i, partner); !(s >= best-rounding) {
 			r.fail("keep %d: token %d went to one of similarity %v, where there is one of %v", p.keep, i, s, best)
 		}
+	}
+	if next != p.start+float64(left) {
+		r.fail("keep %d: %v rows, want %d", p.keep, next-p.start, left)
 	}
 	if !(weakest >= strongest-rounding) {
 		r.fail("keep %d: a token of similarity %v went, and one of %v stayed", p.keep, weakest, strongest)
 	}
 }
 
-// stays says which tokens have a row of their own, in their order: all that may not go, and as
-// many as are left.
-func (p *pairs) stays(r *Result, left int) []bool {
-	stays := make([]bool, len(p.at))
-	next := p.start
-	for i, row := range p.at {
-		if stays[i] = row == next; stays[i] {
-			next++
-		} else if i%2 == 1 || i < p.keep {
-			r.fail("keep %d: token %d, which stays, is in row %v, want %v", p.keep, i, row, next)
-		}
+// holders are the tokens that others may go to, by their rows.
+func (p *pairs) holders() map[float64]int {
+	holder := make(map[float64]int)
+	for j := p.keep | 1; j < len(p.at); j += 2 {
+		holder[p.at[j]] = j
 	}
-	if next != p.start+float64(left) {
-		r.fail("keep %d: %v rows, want %d", p.keep, next-p.start, left)
-	}
-	return stays
+	return holder
 }
