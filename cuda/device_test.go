@@ -96,6 +96,27 @@ func TestIndicesAreChecked(t *testing.T) {
 	})
 }
 
+// Sequences that are used again and again stay where they are, while others come and go: an op
+// may ask for its second sequences without losing the first.
+func TestUsedOffsetsStay(t *testing.T) {
+	d := open(t, 1, true)
+	defer d.Close()
+	each(t, d, func(o *ops) {
+		s := kernels.NewSequences(3, 4)
+		at := o.offsetsOf(s)
+		for i := range 3 * keptOffsets {
+			other := kernels.NewSequences(1 + i)
+			if there := o.offsetsOf(other); there == at {
+				t.Errorf("sequence %d took the place of those that were used before it", i)
+			}
+			if o.offsetsOf(s) != at {
+				t.Errorf("sequences moved after %d others", i+1)
+				return
+			}
+		}
+	})
+}
+
 func TestMissingKernelIsAnError(t *testing.T) {
 	d := open(t, 1, false)
 	defer d.Close()

@@ -38,8 +38,9 @@
 // # Indices
 //
 // Integers are checked on their way to the device, so that an index out of range is a
-// panic that names it, as on other devices. Those whose values were never seen on the
-// host, or a view into a larger tensor, are read back once to be checked.
+// panic that names it, as on other devices. Those that TopK and Match choose are in range.
+// Those whose values were never seen on the host otherwise, or a view into a larger tensor,
+// are read back once to be checked.
 //
 // Only programs and tests import this package: everything else receives kernels.Ops and
 // does not know what runs them.

@@ -13,28 +13,35 @@ import (
 // which all its layers share.
 const keptOffsets = 8
 
-// offsets are those of the sequences that a worker used last.
+// offsets are those of the sequences that a worker used last, the last of all first.
 type offsets struct {
 	kept [keptOffsets]struct {
 		of     *kernels.Sequences
 		buffer *buffer
 	}
-	next int // the one that was brought here longest ago
 }
 
-// offsetsOf is where the offsets of s lie, NULL where there is no s. It holds until a few
-// others were asked for.
+// use moves the kept offsets with number i to the front.
+func (s *offsets) use(i int) {
+	k := s.kept[i]
+	copy(s.kept[1:i+1], s.kept[:i])
+	s.kept[0] = k
+}
+
+// offsetsOf is where the offsets of s lie, NULL where there is no s. It holds until
+// keptOffsets others were asked for: for all sequences of one op.
 func (o *ops) offsetsOf(s *kernels.Sequences) uint64 {
 	if s == nil {
 		return 0
 	}
+	k := &o.offsets.kept[0]
 	for i := range o.offsets.kept {
-		if k := &o.offsets.kept[i]; k.of == s {
+		if o.offsets.kept[i].of == s {
+			o.offsets.use(i)
 			return uint64(k.buffer.base)
 		}
 	}
-	k := &o.offsets.kept[o.offsets.next]
-	o.offsets.next = (o.offsets.next + 1) % keptOffsets
+	o.offsets.use(keptOffsets - 1) // the one that was not used for longest
 	bytes := 4 * len(s.Offsets)
 	if k.buffer == nil || k.buffer.size < bytes {
 		k.of = nil

@@ -4,6 +4,7 @@ package cuda
 
 import (
 	"context"
+	"errors"
 	"math"
 	"path/filepath"
 	"strings"
@@ -31,6 +32,33 @@ func TestConformanceInLowPrecision(t *testing.T) {
 		t.Run("precision="+string(p), func(t *testing.T) {
 			kerneltest.RunRounded(t, func(t *testing.T, workers int) kernels.Device { return openIn(t, p, workers, true) }, p.Rounding())
 		})
+	}
+}
+
+// Tiles of either size are right for all shapes, whichever a chip takes for them.
+func TestTilesInLowPrecision(t *testing.T) {
+	for p := range formats() {
+		f := formatOf(p)
+		for kernel, multiprocessors := range map[string]int{f.small: math.MaxInt32, f.large: 0} {
+			t.Run(kernel, func(t *testing.T) {
+				ran := make(launches)
+				d := &watched{openIn(t, p, 1, true), ran}
+				d.gpus[0].multiprocessors = multiprocessors
+				results, err := kerneltest.Check(d, kerneltest.Options{Seed: 1, Quick: true, Ops: []string{"Linear"}, Round: p.Rounding()})
+				if err = errors.Join(err, d.Close()); err != nil {
+					t.Fatal(err)
+				}
+				for _, r := range results {
+					if !r.OK {
+						t.Error(r)
+					}
+				}
+				ran.want(t, func(name string) bool { return name == kernel || name == f.convert })
+				if ran[f.small] && ran[f.large] {
+					t.Error("tiles of both sizes were used")
+				}
+			})
+		}
 	}
 }
 

@@ -24,6 +24,58 @@ func CheckScatterMean(x, idx *Tensor, rows int) {
 	}
 }
 
+// CheckTopK checks the arguments of TopK and returns the number of variants.
+func CheckTopK(scores *Tensor, from, to *Sequences) (variants int) {
+	const op = "TopK"
+	needType(op, "scores", scores, F32)
+	needTensor(op, "scores", scores, F32, scores.Rows, 1)
+	return needShorter(op, "scores", scores, from, to, func(n int) int { return n })
+}
+
+// MatchSides is how many of n tokens Match may merge into others, at even places, and how
+// many may take them in, at odd ones, where the first keep stay themselves. There are none of
+// the one without some of the other.
+func MatchSides(n, keep int) (moving, taking int) {
+	moving, taking = (n+1)/2-(keep+1)/2, n/2-keep/2
+	if moving <= 0 || taking <= 0 {
+		return 0, 0
+	}
+	return moving, taking
+}
+
+// CheckMatch checks the arguments of Match and returns the number of variants.
+func CheckMatch(x *Tensor, from, to *Sequences, keep int) (variants int) {
+	const op = "Match"
+	needType(op, "x", x, F32)
+	if keep < 0 {
+		badArgument(op, "the first %d tokens stay themselves", keep)
+	}
+	return needShorter(op, "x", x, from, to, func(n int) int {
+		moving, _ := MatchSides(n, keep)
+		return moving
+	})
+}
+
+// needShorter checks that each sequence loses from none to most(n) of its n rows, and that x
+// is whole variants of them.
+func needShorter(op, name string, x *Tensor, from, to *Sequences, most func(n int) int) (variants int) {
+	if from == nil || to == nil {
+		badArgument(op, "no sequences")
+	}
+	if from.Count() != to.Count() {
+		badArgument(op, "%d sequences become %d", from.Count(), to.Count())
+	}
+	for b := range from.Count() {
+		if n, left := from.Len(b), to.Len(b); left > n || n-left > most(n) {
+			badArgument(op, "sequence %d of %d rows becomes one of %d: it can lose 0 to %d", b, n, left, most(n))
+		}
+	}
+	if n := from.Rows(); n == 0 || x.Rows%n != 0 {
+		badArgument(op, "%s %v is not whole variants of %d rows", name, x, n)
+	}
+	return x.Rows / from.Rows()
+}
+
 // CheckConcat checks the arguments of Concat.
 func CheckConcat(x, y *Tensor) {
 	needType("Concat", "x", x, F32)

@@ -27,6 +27,17 @@ func attentionProduct(q *Tensor, spec AttentionSpec) int64 {
 	return pairs * int64(spec.Q.Variants(q.Rows)) * int64(q.Cols)
 }
 
+// MatchMACs is the products of the tokens that Match may merge with those that may
+// take them in, however many it does merge: goes to Tally.MACs.
+func MatchMACs(x *Tensor, from *Sequences, keep int) int64 {
+	var pairs int64
+	for b := range from.Count() {
+		moving, taking := MatchSides(from.Len(b), keep)
+		pairs += int64(moving) * int64(taking)
+	}
+	return pairs * int64(from.Variants(x.Rows)) * int64(x.Cols)
+}
+
 // RemoveUnitsMACs goes to Tally.LossMACs; unit -1 counts like any other.
 func RemoveUnitsMACs(sum *Tensor, width int) int64 { return int64(sum.Len()) * int64(width) }
 

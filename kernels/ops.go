@@ -109,6 +109,23 @@ type Ops interface {
 	// ScatterMean averages into row i all rows r of x with idx[r] = i; a row
 	// that nothing falls into is 0. The result has the given number of rows.
 	ScatterMean(x, idx *Tensor, rows int) *Tensor
+	// TopK is, for each sequence of scores [V*from rows, 1], the rows of its
+	// to.Len(b) largest, in descending order, equal ones in the order of rows,
+	// NaN last: [V*to rows, 1], for a Gather whose span is all V*from rows. Of T
+	// scores, it takes T log T comparisons or, on a GPU, T^2.
+	TopK(scores *Tensor, from, to *Sequences) *Tensor
+	// Match is bipartite soft matching (Bolya et al., Token Merging: Your ViT But
+	// Faster, ICLR 2023, section 3.1): in each sequence of x [V*from rows, C] every
+	// token at an even place is matched with that one at an odd place whose row of
+	// x has the largest product with its own (for the cosine, x is of NormalizeRows),
+	// and the from.Len(b) - to.Len(b) pairs of the largest products become one token
+	// each. The first keep tokens of a sequence stay themselves: 1 is the class token,
+	// 2 that and the distillation token. The result [V*from rows, 1] says into which of
+	// V*to rows each token goes, for ScatterMean; Gather by it undoes the merge. Tokens
+	// that stay keep their order. Of equal products the first counts; NaN and -Inf are
+	// less than any number. Where products differ by rounding only, devices may choose
+	// differently. About T^2 C/4 MACs for T tokens, as much as a Linear of T/4 outputs.
+	Match(x *Tensor, from, to *Sequences, keep int) *Tensor
 	// Concat stacks the rows of x and y.
 	Concat(x, y *Tensor) *Tensor
 	// Repeat stacks x the given number of times.
@@ -153,7 +170,7 @@ type Ops interface {
 }
 
 // Tally counts the multiply-accumulates (1 MAC = 2 FLOPs) that ran: m*n*k of
-// every product of Linear and Attention on real rows in MACs, what a kernel
+// every product of Linear, Attention and Match on real rows in MACs, what a kernel
 // computed beyond them (rounding up to tiles) in PaddedMACs. The scoring
 // ops' own products (RemoveUnits, GramAdd, losses) are in LossMACs. Element-wise
 // work is not counted, as in the papers.

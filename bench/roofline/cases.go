@@ -29,6 +29,8 @@ func shape(rows, cols int) string { return fmt.Sprintf("%d x %d", rows, cols) }
 
 func (s Shape) forward() []Case {
 	n, d, f := s.rows(), s.Hidden, s.Neurons
+	merged, _ := kernels.MatchSides(s.Length, 1) // tokens of a sequence that go into others: all that can
+	less := s.Length - merged
 	cases := []Case{
 		{"Embed", fmt.Sprintf("%d of %d x %d", n, s.Vocabulary, d), func(in *inputs) call {
 			ids, table, add := in.ints(n, s.Vocabulary), in.weight(s.Vocabulary, d), in.real(n, d)
@@ -72,6 +74,14 @@ func (s Shape) forward() []Case {
 		{"ScatterMean", shape(n, d) + " to half the rows", func(in *inputs) call {
 			x, idx := in.real(n, d), in.ints(n, n/2)
 			return func(ops kernels.Backward) *kernels.Tensor { return ops.ScatterMean(x, idx, n/2) }
+		}},
+		{"TopK", fmt.Sprintf("%d of %d rows", s.Sequences*less, n), func(in *inputs) call {
+			scores, from, to := in.real(n, 1), s.sequences(s.Length), s.sequences(less)
+			return func(ops kernels.Backward) *kernels.Tensor { return ops.TopK(scores, from, to) }
+		}},
+		{"Match", fmt.Sprintf("%s to %d rows", shape(n, d), s.Sequences*less), func(in *inputs) call {
+			x, from, to := in.real(n, d), s.sequences(s.Length), s.sequences(less)
+			return func(ops kernels.Backward) *kernels.Tensor { return ops.Match(x, from, to, 1) }
 		}},
 		binary("Concat", n, d, n, d, kernels.Backward.Concat),
 		unary("Repeat", n, d, func(ops kernels.Backward, x *kernels.Tensor) *kernels.Tensor { return ops.Repeat(x, variants) }),

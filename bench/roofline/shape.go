@@ -39,12 +39,17 @@ func (s Shape) String() string {
 	return fmt.Sprintf("%d sequences of %d tokens, width %d, %d heads, %d neurons", s.Sequences, s.Length, s.Hidden, s.Heads, s.Neurons)
 }
 
-// attention is that of all sequences, which see themselves whole.
-func (s Shape) attention() kernels.AttentionSpec {
+// sequences are as many as there are, of the given length.
+func (s Shape) sequences(length int) *kernels.Sequences {
 	lengths := make([]int, s.Sequences)
 	for i := range lengths {
-		lengths[i] = s.Length
+		lengths[i] = length
 	}
-	all := kernels.NewSequences(lengths...)
+	return kernels.NewSequences(lengths...)
+}
+
+// attention is that of all sequences, which see themselves whole.
+func (s Shape) attention() kernels.AttentionSpec {
+	all := s.sequences(s.Length)
 	return kernels.AttentionSpec{Heads: s.Heads, Scale: 1 / math.Sqrt(float64(s.Hidden)/float64(s.Heads)), Q: all, K: all}
 }

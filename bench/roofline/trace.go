@@ -154,6 +154,18 @@ func (t *traced) ScatterMean(x, idx *kernels.Tensor, rows int) *kernels.Tensor {
 	return t.moved("ScatterMean", t.Backward.ScatterMean(x, idx, rows), x, idx)
 }
 
+func (t *traced) TopK(scores *kernels.Tensor, from, to *kernels.Sequences) *kernels.Tensor {
+	return t.moved("TopK", t.Backward.TopK(scores, from, to), scores)
+}
+
+func (t *traced) Match(x *kernels.Tensor, from, to *kernels.Sequences, keep int) (y *kernels.Tensor) {
+	t.counted("Match", Plain, func() int64 {
+		y = t.Backward.Match(x, from, to, keep)
+		return size(x, y)
+	})
+	return y
+}
+
 func (t *traced) Concat(x, y *kernels.Tensor) *kernels.Tensor {
 	return t.moved("Concat", t.Backward.Concat(x, y), x, y)
 }

@@ -132,6 +132,17 @@ func (o *ops) ScatterMean(x, idx *kernels.Tensor, rows int) *kernels.Tensor {
 	return o.real(rows, x.Cols)
 }
 
+func (o *ops) TopK(scores *kernels.Tensor, from, to *kernels.Sequences) *kernels.Tensor {
+	variants := kernels.CheckTopK(scores, from, to)
+	return o.New(kernels.I32, variants*to.Rows(), 1)
+}
+
+func (o *ops) Match(x *kernels.Tensor, from, to *kernels.Sequences, keep int) *kernels.Tensor {
+	kernels.CheckMatch(x, from, to, keep)
+	o.tally.MACs += kernels.MatchMACs(x, from, keep)
+	return o.New(kernels.I32, x.Rows, 1)
+}
+
 func (o *ops) Concat(x, y *kernels.Tensor) *kernels.Tensor {
 	kernels.CheckConcat(x, y)
 	return o.real(x.Rows+y.Rows, x.Cols)

@@ -52,6 +52,8 @@ func everyOp(o kernels.Ops, b *block, s *kernels.Sequences, in *inputs) {
 	o.RemoveUnits(y, x, o.Unpack(b.query.weight, true), in.unit, 1)
 	o.Softmax(o.Gather(o.Concat(y, o.Repeat(x, 2)), in.ids, 3*s.Rows()))
 	o.ScatterMean(x, in.ids, in.table.Rows)
+	o.Gather(x, o.TopK(in.scores, s, s), s.Rows())
+	o.ScatterMean(x, o.Match(x, s, s, 1), s.Rows())
 	mark := o.Mark()
 	o.Linear(y, b.up.weight, kernels.Epilogue{Bias: b.up.bias, Act: kernels.ReLU})
 	o.Linear(y, b.query.weight, kernels.Epilogue{Residual: x, Mask: in.mask})
@@ -88,6 +90,7 @@ func everyGradient(o kernels.Backward, packed *kernels.Weight, s *kernels.Sequen
 type inputs struct {
 	ids, mask, unit  *kernels.Tensor
 	aa, ae, ee, loss *kernels.Tensor
+	scores           *kernels.Tensor
 	table            *kernels.Weight
 	live, vector     *kernels.Weight
 }
@@ -103,6 +106,7 @@ func newInputs(o kernels.Ops, rows, width int) *inputs {
 	}
 	in.ids, in.mask = o.UploadInts(ids), o.Upload(1, width, mask)
 	in.unit = o.UploadInts([]int32{3})
+	in.scores = o.Upload(rows, 1, make([]float32, rows))
 	zero := make([]float32, width*width)
 	in.aa, in.ae, in.ee = o.Upload(width, width, zero), o.Upload(width, width, zero), o.Upload(width, width, zero)
 	in.loss = o.New(kernels.F64, 1, 1)

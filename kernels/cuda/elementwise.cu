@@ -6,7 +6,7 @@
 // Launch, unless said otherwise: blocks of 256 threads,
 //   flat kernels   (n):       grid x = ceil(n/1024), at most 2^20; any grid is right
 //   row kernels    (rows, C): grid x = ceil(C/1024), at most 2^20, y = min(rows, 65535)
-// No shared memory.
+// No shared memory, unless said otherwise. Operations: one an element, unless said otherwise.
 #include "activation.cuh"
 #include "pack.cuh"
 
@@ -24,12 +24,12 @@ __device__ void each_flat(float *dst, const float *src, long long n, F f) {
   for (long long i = 4 * packs + first; i < n; i += step) dst[i] = f(src[i]);
 }
 
-// Bytes: 8n. dst = act(src).
+// Bytes: 8n. Operations: up to an erf or a tanh, and 8 others. dst = act(src).
 extern "C" __global__ void optin_activate_f32(float *dst, const float *src, int act, long long n) {
   each_flat(dst, src, n, [act](float x) { return activate(act, x); });
 }
 
-// Bytes: 8n. dst = act'(src).
+// Bytes: 8n. Operations: up to an erf, an exponential and 15 others. dst = act'(src).
 extern "C" __global__ void optin_derivative_f32(float *dst, const float *src, int act,
                                                 long long n) {
   each_flat(dst, src, n, [act](float x) { return derivative(act, x); });
@@ -79,7 +79,7 @@ extern "C" __global__ void optin_add_f32(float *dst, const float *x, const float
   combine_any(dst, x, y, repeats, period, [](float a, float b) { return a + b; });
 }
 
-// Bytes: as optin_add_f32. dst[r, i] = x[r, i] y[i].
+// Bytes and launch: as optin_add_f32. dst[r, i] = x[r, i] y[i].
 extern "C" __global__ void optin_multiply_f32(float *dst, const float *x, const float *y,
                                               long long repeats, long long period) {
   combine_any(dst, x, y, repeats, period, [](float a, float b) { return a * b; });
@@ -93,7 +93,8 @@ __device__ __forceinline__ void repeat(float *dst, const float *src, long long r
   });
 }
 
-// Bytes: 4 (repeats + 1) period. dst[r, i] = src[i]. A row kernel (repeats, period).
+// Bytes: 4 (repeats + 1) period. No operation. dst[r, i] = src[i]. A row kernel (repeats,
+// period).
 extern "C" __global__ void optin_repeat_f32(float *dst, const float *src, long long repeats,
                                             long long period) {
   if (period % 4 == 0 && aligned16(dst, src)) {
@@ -103,8 +104,8 @@ extern "C" __global__ void optin_repeat_f32(float *dst, const float *src, long l
   }
 }
 
-// Bytes: 8 rows cols + 4 period. dst[r, c] = x[r, c] y[r mod period]; y is (period).
-// A row kernel (rows, cols).
+// Bytes: 8 rows cols + 4 period. Operations: one, and a quotient of integers.
+// dst[r, c] = x[r, c] y[r mod period]; y is (period). A row kernel (rows, cols).
 extern "C" __global__ void optin_multiply_rows_f32(float *dst, const float *x, const float *y,
                                                    int rows, int cols, int period) {
   each_row<1>(rows, cols, [=](long long r, long long c) {
@@ -143,7 +144,8 @@ __device__ __forceinline__ void apply(const Epilogue &e) {
   });
 }
 
-// Bytes: 8 rows cols, 4 rows cols more with a residual, and bias and mask once.
+// Bytes: 8 rows cols, 4 rows cols more with a residual, and bias and mask once. Operations:
+// those of the activation, 3 and, with a mask, a quotient of integers.
 // dst = mask act(dst + bias) + residual; see Epilogue. A row kernel (rows, cols).
 extern "C" __global__ void optin_epilogue_f32(float *dst, const float *bias, const float *mask,
                                               const float *residual, int rows, int cols, int act,
@@ -168,8 +170,9 @@ __device__ __forceinline__ void mask_units(float *dst, const float *src, const f
   });
 }
 
-// Bytes: 8 rows cols, and the mask once. dst[r, c] = src[r, c] mask[r / span, c / width]; mask
-// is (rows / span, cols / width). A row kernel (rows, cols).
+// Bytes: 8 rows cols, and the mask once. Operations: one, and a quotient of integers.
+// dst[r, c] = src[r, c] mask[r / span, c / width]; mask is (rows / span, cols / width). A row
+// kernel (rows, cols).
 extern "C" __global__ void optin_mask_units_f32(float *dst, const float *src, const float *mask,
                                                 int rows, int cols, int span, int width) {
   if (cols % 4 == 0 && aligned16(dst, src)) {
@@ -181,8 +184,9 @@ extern "C" __global__ void optin_mask_units_f32(float *dst, const float *src, co
 
 constexpr int TILE = 32, TILE_ROWS = 8;
 
-// Bytes: 8 rows cols. dst = src', src being (rows, cols); dst may not be src.
+// Bytes: 8 rows cols. No operation. dst = src', src being (rows, cols); dst may not be src.
 // Launch: block (32, 8), grid x = ceil(cols/32), at most 2^20, y = min(ceil(rows/32), 65535).
+// Static shared memory: 4224 bytes.
 extern "C" __global__ void optin_transpose_f32(float *dst, const float *src, int rows, int cols) {
   __shared__ float tile[TILE][TILE + 1];  // a column of it lies in 32 banks
   for (long long r0 = (long long)blockIdx.y * TILE; r0 < rows; r0 += (long long)gridDim.y * TILE) {

@@ -301,8 +301,8 @@ OPTIN_LINEAR(bf16, __nv_bfloat16, 64, 3)
 OPTIN_LINEAR(f16, half, 128, 1)
 OPTIN_LINEAR(f16, half, 64, 3)
 
-// Launch: block 256, any grid in x (ceil(n/256), at most 2^20). Bytes: 6n. dst = src, rounded
-// to nearest.
+// Launch: block 256, any grid in x (ceil(n/256), at most 2^20). Bytes: 6n; a conversion an
+// element. dst = src, rounded to nearest.
 extern "C" __global__ void optin_to_bf16(__nv_bfloat16 *dst, const float *src, long long n) {
   linear::convert(dst, src, n);
 }

@@ -23,7 +23,9 @@
 // stands for dst_new in what follows. Ops that had read dst_old can no longer be
 // differentiated, and Pull says so.
 //
-// Row indices and other integers are constants, and so are what Backward has no
-// derivative for: the biases of Attention, the consumer of RemoveUnits and the
-// base of KLDivergence. Pull panics where a gradient to one of them is needed.
+// Row indices and other integers are constants, also where TopK or Match chose
+// them by what has a gradient: the choice is the same all around almost every point,
+// so its derivative is 0. Constants, too, are what Backward has no derivative for:
+// the biases of Attention, the consumer of RemoveUnits and the base of KLDivergence.
+// Pull panics where a gradient to one of them is needed.
 package grad

@@ -80,6 +80,12 @@ func programs() []program {
 				y = o.ScatterMean(y, o.UploadInts([]int32{0, 1, 1, 1, 4, 0, 0, 0}), 5)
 				return o.Softmax(o.Repeat(o.Concat(x[1], o.Concat(y, x[1])), 2))
 			}},
+		{"rows that are chosen by what varies", [][2]int{{10, 2}, {10, 1}}, nil,
+			func(o kernels.Ops, x tensors, _ weights) *kernels.Tensor {
+				less := kernels.NewSequences(1, 2)
+				y := o.ScatterMean(x[0], o.Match(o.NormalizeRows(x[0]), queries, less, 0), 6)
+				return o.Softmax(o.Concat(y, o.Gather(x[0], o.TopK(x[1], queries, less), 10)))
+			}},
 		{"embeddings tied to the output", [][2]int{{3, 2}}, [][2]int{{5, 2}},
 			func(o kernels.Ops, x tensors, w weights) *kernels.Tensor {
 				y := o.Embed(o.UploadInts([]int32{4, 1, 4}), w[0], x[0])

@@ -141,6 +141,21 @@ func (t *Tape) ScatterMean(x, idx *kernels.Tensor, rows int) *kernels.Tensor {
 	return y
 }
 
+// TopK is kernels.Ops'. What is chosen does not change with scores that change a little:
+// the gradient to them is 0, and nothing is recorded but that the tape has seen them.
+func (t *Tape) TopK(scores *kernels.Tensor, from, to *kernels.Sequences) *kernels.Tensor {
+	y := t.begin().TopK(scores, from, to)
+	t.slot(scores)
+	return y
+}
+
+// Match is kernels.Ops'. The gradient to x is 0, as that of TopK.
+func (t *Tape) Match(x *kernels.Tensor, from, to *kernels.Sequences, keep int) *kernels.Tensor {
+	y := t.begin().Match(x, from, to, keep)
+	t.slot(x)
+	return y
+}
+
 // Concat is kernels.Ops'.
 func (t *Tape) Concat(x, y *kernels.Tensor) *kernels.Tensor {
 	z := t.begin().Concat(x, y)

@@ -49,6 +49,18 @@ func misuse() []property {
 		}},
 		{"Gather", func(ops kernels.Ops, x *kernels.Tensor) { ops.Gather(x, ops.UploadInts([]int32{0}), 4) }},
 		{"ScatterMean", func(ops kernels.Ops, x *kernels.Tensor) { ops.ScatterMean(x, ops.UploadInts([]int32{0}), 4) }},
+		{"TopK", func(ops kernels.Ops, x *kernels.Tensor) { ops.TopK(x, seqs, seqs) }},
+		{"TopK", func(ops kernels.Ops, x *kernels.Tensor) {
+			ops.TopK(vector(ops, 6, 1), seqs, kernels.NewSequences(4, 3))
+		}},
+		{"TopK", func(ops kernels.Ops, x *kernels.Tensor) { ops.TopK(vector(ops, 7, 1), seqs, seqs) }},
+		{"TopK", func(ops kernels.Ops, x *kernels.Tensor) { ops.TopK(ops.UploadInts(make([]int32, 6)), seqs, seqs) }},
+		{"TopK", func(ops kernels.Ops, x *kernels.Tensor) { ops.TopK(vector(ops, 6, 1), seqs, nil) }},
+		{"Match", func(ops kernels.Ops, x *kernels.Tensor) { ops.Match(x, seqs, kernels.NewSequences(6), 0) }},
+		{"Match", func(ops kernels.Ops, x *kernels.Tensor) { ops.Match(x, seqs, kernels.NewSequences(2, 1), 1) }},
+		{"Match", func(ops kernels.Ops, x *kernels.Tensor) { ops.Match(x, seqs, seqs, -1) }},
+		{"Match", func(ops kernels.Ops, x *kernels.Tensor) { ops.Match(vector(ops, 7, 4), seqs, seqs, 0) }},
+		{"Match", func(ops kernels.Ops, x *kernels.Tensor) { ops.Match(x, nil, seqs, 0) }},
 		{"Concat", func(ops kernels.Ops, x *kernels.Tensor) { ops.Concat(x, vector(ops, 4, 6)) }},
 		{"Repeat", func(ops kernels.Ops, x *kernels.Tensor) { ops.Repeat(x, 0) }},
 		{"RemoveUnits", func(ops kernels.Ops, x *kernels.Tensor) {

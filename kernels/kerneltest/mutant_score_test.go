@@ -10,6 +10,12 @@ func rowMutants() []mutant {
 	return []mutant{
 		{"Gather from the first variant only", "Gather", func(ops kernels.Ops) kernels.Ops { return &firstVariant{plain{ops}} }},
 		{"ScatterMean leaves empty rows", "ScatterMean", func(ops kernels.Ops) kernels.Ops { return &emptyRows{plain{ops}} }},
+		{"TopK takes the first rows of the first sequence", "TopK", func(ops kernels.Ops) kernels.Ops { return &firstRows{plain{ops}} }},
+		{"TopK takes the last of equal scores", "TopK", func(ops kernels.Ops) kernels.Ops { return &lastOfEqual{plain{ops}} }},
+		{"Match merges the first token", "Match", func(ops kernels.Ops) kernels.Ops { return &keepsLess{plain{ops}, 1} }},
+		{"Match merges into the second token", "Match", func(ops kernels.Ops) kernels.Ops { return &keepsLess{plain{ops}, 2} }},
+		{"Match by the first column", "Match", func(ops kernels.Ops) kernels.Ops { return &firstColumn{plain{ops}} }},
+		{"Match takes the rows of the first variant", "Match", func(ops kernels.Ops) kernels.Ops { return &firstMatch{plain{ops}} }},
 		{"Add repeats rows in blocks", "Add", func(ops kernels.Ops) kernels.Ops { return &blockwise{plain{ops}} }},
 		{"Embed reads one row on", "Embed", func(ops kernels.Ops) kernels.Ops { return &nextRow{plain{ops}} }},
 	}
@@ -36,6 +42,63 @@ func (m *emptyRows) ScatterMean(x, idx *kernels.Tensor, rows int) *kernels.Tenso
 				at(y)[i*y.Cols+c] = math.NaN()
 			}
 		}
+	}
+	return y
+}
+
+type firstRows struct{ plain }
+
+func (m *firstRows) TopK(scores *kernels.Tensor, from, to *kernels.Sequences) *kernels.Tensor {
+	y := m.Ops.TopK(scores, from, to)
+	for i := range to.Len(0) {
+		y.I32[i] = int32(i)
+	}
+	return y
+}
+
+type lastOfEqual struct{ plain }
+
+func (m *lastOfEqual) TopK(scores *kernels.Tensor, from, to *kernels.Sequences) *kernels.Tensor {
+	y := m.Ops.TopK(scores, from, to)
+	for i := y.Rows - 1; i > 0; i-- {
+		if j := y.I32[i]; at(scores)[j] == at(scores)[y.I32[i-1]] {
+			y.I32[i], y.I32[i-1] = y.I32[i-1], j
+		}
+	}
+	return y
+}
+
+// keepsLess matches tokens that should stay themselves, where only one is to stay or two.
+type keepsLess struct {
+	plain
+	keep int
+}
+
+func (m *keepsLess) Match(x *kernels.Tensor, from, to *kernels.Sequences, keep int) *kernels.Tensor {
+	if keep == m.keep {
+		keep--
+	}
+	return m.Ops.Match(x, from, to, keep)
+}
+
+type firstColumn struct{ plain }
+
+func (m *firstColumn) Match(x *kernels.Tensor, from, to *kernels.Sequences, keep int) *kernels.Tensor {
+	first := m.Activate(x, kernels.Identity)
+	for i := range at(first) {
+		if i%x.Cols > 0 {
+			at(first)[i] = 0
+		}
+	}
+	return m.Ops.Match(first, from, to, keep)
+}
+
+type firstMatch struct{ plain }
+
+func (m *firstMatch) Match(x *kernels.Tensor, from, to *kernels.Sequences, keep int) *kernels.Tensor {
+	y := m.Ops.Match(x, from, to, keep)
+	for i := range y.I32 {
+		y.I32[i] = y.I32[i%from.Rows()] + int32(i/from.Rows()*to.Rows())
 	}
 	return y
 }

@@ -22,7 +22,8 @@ func Programs(quick bool) []Program {
 	var all []Program
 	for _, some := range [][]Program{
 		linearPrograms(), elementPrograms(), normPrograms(), attentionPrograms(),
-		rowPrograms(), scorePrograms(), lossPrograms(), nanPrograms(), backwardPrograms(),
+		rowPrograms(), matchPrograms(), scorePrograms(), lossPrograms(), nanPrograms(), backwardPrograms(),
+		widePrograms(),
 	} {
 		all = append(all, some...)
 	}

@@ -23,6 +23,10 @@ func properties() []property {
 		{"Attention", "variant-is-alone", variantAlone},
 		{"Linear", "rounds-its-inputs", roundsInputs},
 		{"Linear", "views-are-tensors", views},
+		{"Match", "tokens-matched-by-hand", knownMatch},
+		{"Match", "most-similar-pairs", bestPairs},
+		{"Match", "variant-is-alone", choicesAlone},
+		{"TopK", "variant-is-alone", choicesAlone},
 		{"Linear", "many-batches-same-bits", sameBatches},
 	}
 	all = append(all, memoryProperties()...)

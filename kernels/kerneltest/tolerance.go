@@ -23,6 +23,8 @@ func coefficient(op string) float64 {
 	switch op {
 	case "Patchify", "Unpack", "Gather", "Concat", "Repeat", "Copy", "PatchifyBackward":
 		return 0 // values move
+	case "TopK", "Match":
+		return 0 // choices by values that are exact
 	case "Add", "MaskUnits", "Embed", "Multiply":
 		return 1 // one rounding
 	case "ManifoldLoss", "ManifoldLossRows", "SquaredError", "LayerNorm", "LayerNormBackward", "LayerNormWeights":

@@ -225,38 +225,39 @@ static void adamw(long long n, double size, int step, float bad, int offset) {
 }
 
 // merge runs the matching, the order and the merge of sequences, which each lose up to k tokens.
-static void merge(std::vector<int> lengths, int C, int k, bool protect, float bad) {
-  const std::string what = name("merge", {(double)lengths.size(), (double)lengths[0], (double)C, (double)k, (double)protect, bad});
-  const int B = (int)lengths.size();
+static void merge(std::vector<int> lengths, int V, int C, int k, int keep, float bad) {
+  const std::string what = name("merge", {(double)lengths.size(), (double)lengths[0], (double)V, (double)C, (double)k, (double)keep, bad});
+  const int B = (int)lengths.size(), odd = keep | 1;
   Ints offsets(B + 1), behind(B + 1);
   int longest = 0;
   for (int b = 0; b < B; b++) {
     offsets[b + 1] = offsets[b] + lengths[b];
     longest = std::max(longest, lengths[b]);
-    const int free = lengths[b] < 2 ? 0 : (lengths[b] + 1) / 2 - protect;
-    behind[b + 1] = behind[b] + lengths[b] - std::min(k, free);
+    const int matched = odd < lengths[b] ? (lengths[b] + 1) / 2 - (keep + 1) / 2 : 0;
+    behind[b + 1] = behind[b] + lengths[b] - std::min(k, matched);
   }
-  const int rows = offsets[B];
+  const int rows = V * offsets[B];
   Floats x((long long)rows * C);
   for (long long i = 0; i < x.n; i++) x[i] = (float)((int)(generator()() % 5) - 2);  // exact products, many ties
   if (bad != 0) x[(long long)(rows / 2) * C] = bad;
 
   Floats score = fresh(rows);
-  Ints partner(rows, -7), place(rows, -7), index((long long)B * k, -7), idx(rows, -7);
-  LAUNCH(optin_match_f32, dim3((longest + 63) / 64, B), dim3(256), score, partner, x, offsets, C, (int)protect);
-  LAUNCH(optin_top_k_f32, dim3((longest + 255) / 256, B), dim3(256), place, index, score, offsets, k);
-  LAUNCH(optin_merge_i32, dim3(B), dim3(256), idx, place, partner, offsets, behind);
+  Ints partner(rows, -7), place(rows, -7), best(V * behind[B], -7), idx(rows, -7);
+  LAUNCH(optin_match_f32, dim3((longest + 63) / 64, V * B), dim3(256), score, partner, x, offsets, B, C, keep);
+  LAUNCH(optin_top_k_f32, dim3((longest + 255) / 256, V * B), dim3(256), place, nullptr, score, offsets, nullptr, B);
+  LAUNCH(optin_top_k_f32, dim3(1, V * B), dim3(256), nullptr, best, score, offsets, behind, B);
+  LAUNCH(optin_merge_i32, dim3(V * B), dim3(256), idx, place, partner, offsets, behind, B);
 
-  Want wantScore, wantPartner, wantPlace(rows), wantIndex((size_t)B * k, -1), wantIdx(rows);
-  for (int b = 0; b < B; b++) {
-    const int begin = offsets[b], length = lengths[b];
+  Want wantScore, wantPartner, wantPlace(rows), wantBest, wantIdx(rows);
+  for (int sequence = 0; sequence < V * B; sequence++) {
+    const int b = sequence % B, begin = sequence / B * offsets[B] + offsets[b], length = lengths[b];
     for (int i = 0; i < length; i++) {
       double best = -HUGE_VAL;
       int at = i;
-      if (i % 2 == 0 && length > 1 && !(protect && i == 0)) {
-        at = 1;
+      if (i % 2 == 0 && i >= keep && odd < length) {
+        at = odd;
         best = -std::numeric_limits<float>::max();
-        for (int j = 1; j < length; j += 2) {
+        for (int j = odd; j < length; j += 2) {
           double dot = 0;
           for (int c = 0; c < C; c++) dot += (double)x[(long long)(begin + i) * C + c] * x[(long long)(begin + j) * C + c];
           if (dot > best) {
@@ -268,26 +269,26 @@ static void merge(std::vector<int> lengths, int C, int k, bool protect, float ba
       wantScore.push_back(best);
       wantPartner.push_back(begin + at);
     }
+    const int left = behind[b + 1] - behind[b];
     std::vector<int> order(length);
     for (int i = 0; i < length; i++) order[i] = i;
     std::stable_sort(order.begin(), order.end(), [&](int i, int j) { return wantScore[begin + i] > wantScore[begin + j]; });
     for (int i = 0; i < length; i++) {
       wantPlace[begin + order[i]] = i;
-      if (i < k) wantIndex[(size_t)b * k + i] = order[i];
+      if (i < left) wantBest.push_back(begin + order[i]);
     }
-    const int removed = length - (behind[b + 1] - behind[b]);
-    int next = behind[b];
+    int next = sequence / B * behind[B] + behind[b];
     for (int i = 0; i < length; i++) {
-      if (wantPlace[begin + i] >= removed) wantIdx[begin + i] = next++;
+      if (wantPlace[begin + i] >= length - left) wantIdx[begin + i] = next++;
     }
     for (int i = 0; i < length; i++) {
-      if (wantPlace[begin + i] < removed) wantIdx[begin + i] = wantIdx[(size_t)wantPartner[begin + i]];
+      if (wantPlace[begin + i] < length - left) wantIdx[begin + i] = wantIdx[(size_t)wantPartner[begin + i]];
     }
   }
   same(what + " score", score, wantScore);
   same(what + " partner", partner, wantPartner);
   same(what + " place", place, wantPlace);
-  same(what + " index", index, wantIndex);
+  same(what + " best", best, wantBest);
   same(what + " idx", idx, wantIdx);
 }
 
@@ -296,10 +297,10 @@ static void top_k_edges() {
   const float values[] = {not_a_number, 1, -inf, inf, 1, not_a_number, -0.f, 0.f, -2};
   Floats score(9);
   std::copy(values, values + 9, score.data);
-  Ints offsets(2), place(9, -7), index(12, -7);
+  Ints offsets(2), place(9, -7), best(9, -7);
   offsets[1] = 9;
-  LAUNCH(optin_top_k_f32, dim3(1, 1), dim3(256), place, index, score, offsets, 12);
-  same("top_k edges", index, Want{3, 1, 4, 6, 7, 8, 2, 0, 5, -1, -1, -1});
+  LAUNCH(optin_top_k_f32, dim3(1, 1), dim3(256), place, best, score, offsets, offsets, 1);
+  same("top_k edges", best, Want{3, 1, 4, 6, 7, 8, 2, 0, 5});
 }
 
 static Ints repeated(std::vector<int> values) {
@@ -354,11 +355,16 @@ int main(int, char **argv) {
   adamw(63, 1e12, 10, 0, 0);
   adamw(9, 1, 1, not_a_number, 0);
 
-  for (int length : {1, 2, 3, 4, 5, 64, 65, 66, 130}) merge({length, 1, 7, 2}, length % 5 + 1, 1 + length / 3, length % 2, 0);
-  merge({300, 260, 20}, 9, 40, true, 0);
-  merge({5, 6}, 3, 0 + 9, false, 0);
-  merge({70, 7}, 3, 9, false, not_a_number);
-  merge({9}, 3, 9, false, not_a_number);  // all of them merge, NaN too
+  for (int length : {1, 2, 3, 4, 5, 64, 65, 66, 130}) {
+    merge({length, 1, 7, 2}, 1 + length % 3, length % 5 + 1, 1 + length / 3, length % 4, 0);
+  }
+  merge({300, 260, 20}, 2, 9, 40, 1, 0);
+  merge({5, 6}, 1, 3, 9, 0, 0);
+  merge({70, 7}, 1, 3, 9, 0, not_a_number);
+  merge({9}, 1, 3, 9, 0, not_a_number);   // all of them merge, NaN too
+  merge({9, 4}, 3, 3, 2, 2, -HUGE_VALF);  // products of -Inf, and NaN
+  merge({5, 40, 6}, 2, 3, 9, 7, 0);       // most sequences keep all
+  merge({6, 5}, 1, 3, 0, 1, 0);
   top_k_edges();
   return finish(argv);
 }
