@@ -70,15 +70,18 @@ func (o *ops) Match(x *kernels.Tensor, from, to *kernels.Sequences, keep int) *k
 // matching is the work space of Match, for one sequence at a time.
 type matching struct {
 	products   []float32 // of the tokens that may go into others with those that may take them in
-	similarity []float32 // of each token and its partner, -Inf where it has none
+	similarity []float32 // of each token and its partner, noSimilarity where it has none
 	partner    []int32   // by place in the sequence
 	order      []int32
 }
 
+// noSimilarity is that of a token without a partner.
+var noSimilarity = float32(math.Inf(-1))
+
 // match finds the partners of n rows of x from first on.
 func (m *matching) match(x *kernels.Tensor, first, n, keep int) {
 	for i := range m.similarity[:n] {
-		m.similarity[i] = float32(math.Inf(-1))
+		m.similarity[i] = noSimilarity
 	}
 	moving, taking := kernels.MatchSides(n, keep)
 	if moving == 0 {
