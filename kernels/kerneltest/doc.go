@@ -8,8 +8,8 @@
 // agree when the wide worker runs it, count the same multiply-accumulates,
 // leave its arguments as they were and the device's guard values intact.
 // Programs cover ordinary, odd, masked, overflow-prone, empty and one-element
-// shapes, real ones by samples, and NaN inputs, whose NaN must come out exactly
-// where the formula says.
+// shapes, some that are more than registers and tiles hold, real ones by samples,
+// and NaN inputs, whose NaN must come out exactly where the formula says.
 //
 // The derivatives of [optin/kernels.Backward] have programs like other ops, which
 // run on devices that implement it: at stacks of one to three gradients, and, for
