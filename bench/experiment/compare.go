@@ -1,7 +1,11 @@
 package experiment
 
 import (
+	"cmp"
+	"context"
 	"fmt"
+	"runtime"
+	"sync"
 
 	"optin/bench/record"
 	"optin/bench/task/metric"
@@ -19,27 +23,43 @@ const againstDense = "dense"
 // compare enters into every run how it does beside the dense model, and into
 // every run of a search of our own how it does beside the others of its model,
 // budget and seed, on the same examples.
-func (e *engine) compare() error {
+func (e *engine) compare(ctx context.Context) error {
+	failed := make([]error, len(e.outcomes))
+	turn := make(chan struct{}, runtime.GOMAXPROCS(0))
+	var wg sync.WaitGroup
 	for i := range e.outcomes {
-		mine, out := &e.outcomes[i], &e.record.Runs[i]
-		dense := e.dense[out.Model].Predictions
-		if err := e.compareWith(out, againstDense, mine.predictions, dense); err != nil {
-			return err
-		}
-		if !mine.run.Search.probed() {
+		turn <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-turn }()
+			failed[i] = e.compareRun(ctx, i)
+		})
+	}
+	wg.Wait()
+	return cmp.Or(failed...)
+}
+
+// compareRun compares the run with number i.
+func (e *engine) compareRun(ctx context.Context, i int) error {
+	mine, out := &e.outcomes[i], &e.record.Runs[i]
+	if err := e.compareWith(out, againstDense, mine.predictions, e.dense[out.Model].Predictions); err != nil {
+		return err
+	}
+	if !mine.run.Search.probed() {
+		return nil
+	}
+	for j := range e.outcomes {
+		other, its := &e.outcomes[j], &e.record.Runs[j]
+		if i == j || !sameBudget(mine.run, other.run) || its.Model != out.Model || its.Seed != out.Seed {
 			continue
 		}
-		for j := range e.outcomes {
-			other, its := &e.outcomes[j], &e.record.Runs[j]
-			if i == j || !sameBudget(mine.run, other.run) || its.Model != out.Model || its.Seed != out.Seed {
-				continue
-			}
-			if err := e.compareWith(out, its.Way(), mine.predictions, other.predictions); err != nil {
-				return err
-			}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := e.compareWith(out, its.Way(), mine.predictions, other.predictions); err != nil {
+			return err
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
 // sameBudget says whether two runs were to cost the same.

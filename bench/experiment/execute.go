@@ -33,7 +33,7 @@ func (h *Host) Execute(ctx context.Context, p *Plan) (*record.Record, error) {
 		bar.Add(1)
 	}
 	e.warnOfRows()
-	return e.record, e.compare()
+	return e.record, e.compare(ctx)
 }
 
 // run does one run, stage by stage.
