@@ -47,7 +47,7 @@ golden: ## regenerate the golden files (needs Python and a network)
 lint: build ## format, vet, staticcheck, import arrows, file lengths, undefined symbols
 	scripts/lint
 
-fmt: ## format Go, and C where clang-format is installed
+fmt: ## format Go, C and CUDA
 	scripts/fmt
 
 fuzz: ## run every fuzz target for FUZZTIME (20s) each

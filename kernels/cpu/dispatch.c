@@ -25,10 +25,8 @@ const optin_cpu_isa *optin_cpu_isa_named(const char *name) {
 const char *optin_cpu_isa_name(const optin_cpu_isa *isa) { return isa->name; }
 
 #define LIST(...) __VA_ARGS__
-#define KERNEL(name, parameters, arguments)                          \
-  void optin_cpu_##name(const optin_cpu_isa *isa, LIST parameters) { \
-    isa->name arguments;                                             \
-  }
+#define KERNEL(name, parameters, arguments) \
+  void optin_cpu_##name(const optin_cpu_isa *isa, LIST parameters) { isa->name arguments; }
 OPTIN_CPU_KERNELS(KERNEL)
 
 size_t optin_cpu_attention_scratch(const optin_cpu_isa *isa, size_t k_max, size_t head_size) {

@@ -20,7 +20,8 @@
 #include "train.inc.h"
 
 #define KERNEL(name, parameters, arguments) .name = name,
-#define TABLE(isa)                                                    \
-  {.name = isa,                                                       \
-   OPTIN_CPU_KERNELS(KERNEL).attention_scratch = attention_scratch,   \
-   .attention_backward_scratch = attention_backward_scratch}
+#define TABLE(isa)                                                                \
+  {                                                                               \
+    .name = isa, OPTIN_CPU_KERNELS(KERNEL).attention_scratch = attention_scratch, \
+    .attention_backward_scratch = attention_backward_scratch                      \
+  }

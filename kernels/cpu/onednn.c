@@ -187,8 +187,8 @@ optin_cpu_status optin_cpu_linear_run(const optin_cpu_linear *l, dnnl_stream_t s
   }
   if (l->residual) {
     TRY(dnnl_memory_set_data_handle, l->residual, (void *)residual);
-    args[n++] = (dnnl_exec_arg_t){
-        DNNL_ARG_ATTR_MULTIPLE_POST_OP(l->residual_at) | DNNL_ARG_SRC_1, l->residual};
+    args[n++] = (dnnl_exec_arg_t){DNNL_ARG_ATTR_MULTIPLE_POST_OP(l->residual_at) | DNNL_ARG_SRC_1,
+                                  l->residual};
   }
   TRY(dnnl_primitive_execute, l->primitive, stream, n, args);
   TRY(dnnl_stream_wait, stream);

@@ -21,13 +21,13 @@ static inline vf v_add(vf a, vf b) { return a + b; }
 static inline vf v_sub(vf a, vf b) { return a - b; }
 static inline vf v_mul(vf a, vf b) { return a * b; }
 static inline vf v_div(vf a, vf b) { return a / b; }
-static inline vf v_fma(vf a, vf b, vf c) { return a * b + c; }     // rounds once where it can
-static inline vf v_fnma(vf a, vf b, vf c) { return c - a * b; }    // c - a b
-static inline vf v_max(vf a, vf b) { return a > b ? a : b; }       // b where either is NaN
-static inline vf v_min(vf a, vf b) { return a < b ? a : b; }       // b where either is NaN
-static inline vf v_abs(vf x) { return fabsf(x); }                  // |x|
+static inline vf v_fma(vf a, vf b, vf c) { return a * b + c; }   // rounds once where it can
+static inline vf v_fnma(vf a, vf b, vf c) { return c - a * b; }  // c - a b
+static inline vf v_max(vf a, vf b) { return a > b ? a : b; }     // b where either is NaN
+static inline vf v_min(vf a, vf b) { return a < b ? a : b; }     // b where either is NaN
+static inline vf v_abs(vf x) { return fabsf(x); }                // |x|
 static inline vf v_sqrt(vf x) { return sqrtf(x); }
-static inline vf v_round(vf x) { return nearbyintf(x); }           // to the nearest integer
+static inline vf v_round(vf x) { return nearbyintf(x); }  // to the nearest integer
 // x 2^n for a whole n, |n| <= 250; NaN stays NaN.
 static inline vf v_scale2(vf x, vf n) { return ldexpf(x, n > -251 && n < 251 ? (int)n : 0); }
 

@@ -36,13 +36,13 @@ struct Problem {
 // Site is where a block works.
 struct Site {
   int tile, chunk, chunks, head;
-  long long stack;    // the variant, counting those of all gradients of a stack
-  int variant;        // of q, k and v
-  int queries, keys;  // of the sequence
-  int query, key;     // the sequence's first, in the rows of a variant
-  int q_rows, k_rows;       // of a variant
-  const float *bias;        // of query 0 and key 0 of the head
-  const float *key_bias;    // of key 0 of the sequence
+  long long stack;        // the variant, counting those of all gradients of a stack
+  int variant;            // of q, k and v
+  int queries, keys;      // of the sequence
+  int query, key;         // the sequence's first, in the rows of a variant
+  int q_rows, k_rows;     // of a variant
+  const float *bias;      // of query 0 and key 0 of the head
+  const float *key_bias;  // of key 0 of the sequence
 };
 
 // locate finds the site of a job, jobs being numbered tile by tile (as many as the longest

@@ -52,8 +52,8 @@ struct Row {
 
 // statistics_of reads those of query i of the sequence. Behind the last query they are such
 // as to make no difference, there being nothing visible.
-__device__ __forceinline__ Row statistics_of(const Statistics &s, const Problem &p,
-                                             const Site &at, int i) {
+__device__ __forceinline__ Row statistics_of(const Statistics &s, const Problem &p, const Site &at,
+                                             int i) {
   Row r = {0, 1, 0};
   if (i >= at.queries) return r;
   r.top = s.top[zero(p, at, at.variant, at.chunk) + i];
@@ -261,8 +261,7 @@ __device__ __forceinline__ void gradient_keys(float *dk, float *dv, const float 
 #pragma unroll
         for (int n = 0; n < PASSED; n++) {
           const int i = column() + SHARE * n;
-          const Slope x =
-              slope(p, at, row[n], s[r][n], d[r][n], query + i, first + own_row(r));
+          const Slope x = slope(p, at, row[n], s[r][n], d[r][n], query + i, first + own_row(r));
           weights.at[own_row(r)][i] = x.weight;
           d[r][n] = x.score;
         }
@@ -301,45 +300,44 @@ __device__ __forceinline__ void gradient_keys(float *dk, float *dv, const float 
 
 // The kernel for keys has two sums for each of its columns: with three blocks on a
 // multiprocessor it would spill registers.
-#define OPTIN_ATTENTION_BACKWARD(D)                                                            \
-  extern "C" __global__ void __launch_bounds__(attention::THREADS, 3)                          \
-      optin_attention_statistics_d##D##_f32(                                                   \
-          float *top, float *inverse, float *delta, const float *dy, const float *q,           \
-          const float *k, const float *v, const int *q_offsets, const int *k_offsets,          \
-          const float *bias, const float *key_bias, int stack, int variants, int sequences,    \
-          int heads, int width, int q_max, int k_max, int key_bias_rows, float scale,          \
-          int causal) {                                                                        \
-    attention::statistics<D>(top, inverse, delta,                                              \
-                             {q, k, v, q_offsets, k_offsets, bias, key_bias, variants,         \
-                              sequences, heads, width, q_max, k_max, key_bias_rows, scale,     \
-                              causal != 0},                                                    \
-                             dy, stack);                                                       \
-  }                                                                                            \
-  extern "C" __global__ void __launch_bounds__(attention::THREADS, 3)                          \
-      optin_attention_backward_queries_d##D##_f32(                                             \
-          float *dq, const float *dy, const float *q, const float *k, const float *v,          \
-          const float *top, const float *inverse, const float *delta, const int *q_offsets,    \
-          const int *k_offsets, const float *bias, const float *key_bias, int variants,        \
-          int sequences, int heads, int width, int q_max, int k_max, int key_bias_rows,        \
-          float scale, int causal) {                                                           \
-    attention::gradient_queries<D>(dq, dy,                                                     \
-                                   {q, k, v, q_offsets, k_offsets, bias, key_bias, variants,   \
-                                    sequences, heads, width, q_max, k_max, key_bias_rows,      \
-                                    scale, causal != 0},                                       \
-                                   {top, inverse, delta});                                     \
-  }                                                                                            \
-  extern "C" __global__ void __launch_bounds__(attention::THREADS, 2)                          \
-      optin_attention_backward_keys_d##D##_f32(                                                \
-          float *dk, float *dv, const float *dy, const float *q, const float *k,               \
-          const float *v, const float *top, const float *inverse, const float *delta,          \
-          const int *q_offsets, const int *k_offsets, const float *bias,                       \
-          const float *key_bias, int variants, int sequences, int heads, int width, int q_max, \
-          int k_max, int key_bias_rows, float scale, int causal) {                             \
-    attention::gradient_keys<D>(dk, dv, dy,                                                    \
-                                {q, k, v, q_offsets, k_offsets, bias, key_bias, variants,      \
-                                 sequences, heads, width, q_max, k_max, key_bias_rows, scale,  \
-                                 causal != 0},                                                 \
-                                {top, inverse, delta});                                        \
+#define OPTIN_ATTENTION_BACKWARD(D)                                                               \
+  extern "C" __global__ void __launch_bounds__(attention::THREADS, 3)                             \
+      optin_attention_statistics_d##D##_f32(                                                      \
+          float *top, float *inverse, float *delta, const float *dy, const float *q,              \
+          const float *k, const float *v, const int *q_offsets, const int *k_offsets,             \
+          const float *bias, const float *key_bias, int stack, int variants, int sequences,       \
+          int heads, int width, int q_max, int k_max, int key_bias_rows, float scale,             \
+          int causal) {                                                                           \
+    attention::statistics<D>(top, inverse, delta,                                                 \
+                             {q, k, v, q_offsets, k_offsets, bias, key_bias, variants, sequences, \
+                              heads, width, q_max, k_max, key_bias_rows, scale, causal != 0},     \
+                             dy, stack);                                                          \
+  }                                                                                               \
+  extern "C" __global__ void __launch_bounds__(attention::THREADS, 3)                             \
+      optin_attention_backward_queries_d##D##_f32(                                                \
+          float *dq, const float *dy, const float *q, const float *k, const float *v,             \
+          const float *top, const float *inverse, const float *delta, const int *q_offsets,       \
+          const int *k_offsets, const float *bias, const float *key_bias, int variants,           \
+          int sequences, int heads, int width, int q_max, int k_max, int key_bias_rows,           \
+          float scale, int causal) {                                                              \
+    attention::gradient_queries<D>(                                                               \
+        dq, dy,                                                                                   \
+        {q, k, v, q_offsets, k_offsets, bias, key_bias, variants, sequences, heads, width, q_max, \
+         k_max, key_bias_rows, scale, causal != 0},                                               \
+        {top, inverse, delta});                                                                   \
+  }                                                                                               \
+  extern "C" __global__ void __launch_bounds__(attention::THREADS, 2)                             \
+      optin_attention_backward_keys_d##D##_f32(                                                   \
+          float *dk, float *dv, const float *dy, const float *q, const float *k, const float *v,  \
+          const float *top, const float *inverse, const float *delta, const int *q_offsets,       \
+          const int *k_offsets, const float *bias, const float *key_bias, int variants,           \
+          int sequences, int heads, int width, int q_max, int k_max, int key_bias_rows,           \
+          float scale, int causal) {                                                              \
+    attention::gradient_keys<D>(                                                                  \
+        dk, dv, dy,                                                                               \
+        {q, k, v, q_offsets, k_offsets, bias, key_bias, variants, sequences, heads, width, q_max, \
+         k_max, key_bias_rows, scale, causal != 0},                                               \
+        {top, inverse, delta});                                                                   \
   }
 
 OPTIN_ATTENTION_BACKWARD(32)

@@ -31,8 +31,8 @@ __device__ __forceinline__ void begin(Context<D> &c) {
 // after this tile, and brings what came before to it (Dao et al., 2022).
 template <int D>
 __device__ __forceinline__ void soften(Context<D> &c, float (&s)[OWN][KEYS / SHARE],
-                                       Tile<ROWS, KEYS> &weights, const Problem &p,
-                                       const Site &at, int key) {
+                                       Tile<ROWS, KEYS> &weights, const Problem &p, const Site &at,
+                                       int key) {
 #pragma unroll
   for (int r = 0; r < OWN; r++) {
     const int i = at.tile * ROWS + own_row(r);

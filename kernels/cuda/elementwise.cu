@@ -88,9 +88,8 @@ extern "C" __global__ void optin_multiply_f32(float *dst, const float *x, const 
 template <int N>
 __device__ __forceinline__ void repeat(float *dst, const float *src, long long repeats,
                                        long long period) {
-  each_row<N>(repeats, period, [=](long long r, long long c) {
-    store(dst + r * period + c, load<N>(src + c));
-  });
+  each_row<N>(repeats, period,
+              [=](long long r, long long c) { store(dst + r * period + c, load<N>(src + c)); });
 }
 
 // Bytes: 4 (repeats + 1) period. No operation. dst[r, i] = src[i]. A row kernel (repeats,

@@ -7,8 +7,8 @@
 // ceil(C / 4), but at most 32, and Y = 256 / X; rows and C at least 1
 // Moves 8 bytes an element (12 with add); one operation with add.
 extern "C" __global__ void __launch_bounds__(256)
-optin_embed_f32(float *__restrict__ dst, const float *__restrict__ table,
-                const int *__restrict__ ids, const float *__restrict__ add, int rows, int C) {
+    optin_embed_f32(float *__restrict__ dst, const float *__restrict__ table,
+                    const int *__restrict__ ids, const float *__restrict__ add, int rows, int C) {
   const long long r = (long long)blockIdx.x * blockDim.y + threadIdx.y;
   if (r >= rows) return;
   const bool wide = C % 4 == 0 && aligned16(dst, table, add);

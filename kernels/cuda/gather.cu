@@ -15,8 +15,8 @@
 // ceil(C / 4), but at most 32, and Y = 256 / X
 // Moves 8 bytes an element.
 extern "C" __global__ void __launch_bounds__(256)
-optin_gather_f32(float *__restrict__ dst, const float *__restrict__ x, const int *__restrict__ idx,
-                 int variants, int n, int span, int C) {
+    optin_gather_f32(float *__restrict__ dst, const float *__restrict__ x,
+                     const int *__restrict__ idx, int variants, int n, int span, int C) {
   const long long r = (long long)blockIdx.x * blockDim.y + threadIdx.y;
   if (r >= (long long)variants * n) return;
   const bool wide = C % 4 == 0 && aligned16(dst, x);
@@ -33,7 +33,8 @@ optin_gather_f32(float *__restrict__ dst, const float *__restrict__ x, const int
 // Launch: grid ceil(n / 64)  block 256
 // Moves 4 n^2 / 8 bytes from the first-level cache; 2 n^2 operations.
 extern "C" __global__ void __launch_bounds__(256)
-optin_sort_i32(int *__restrict__ key, int *__restrict__ order, const int *__restrict__ idx, int n) {
+    optin_sort_i32(int *__restrict__ key, int *__restrict__ order, const int *__restrict__ idx,
+                   int n) {
   const int lane = threadIdx.x % 32;
   const long long first = ((long long)blockIdx.x * 8 + threadIdx.x / 32) * RANKED;
   int own[RANKED], place[RANKED];
@@ -93,9 +94,9 @@ struct sorted_chunk {
 // Moves 4 bytes an element of x and 8 an element of dst that it adds to; one operation in
 // double precision.
 extern "C" __global__ void __launch_bounds__(128)
-optin_scatter_f32(float *__restrict__ dst, double *__restrict__ edges, const float *__restrict__ x,
-                  const int *__restrict__ key, const int *__restrict__ order, int n, int stack,
-                  int span, int C, int mean) {
+    optin_scatter_f32(float *__restrict__ dst, double *__restrict__ edges,
+                      const float *__restrict__ x, const int *__restrict__ key,
+                      const int *__restrict__ order, int n, int stack, int span, int C, int mean) {
   const long long c = ((long long)blockIdx.y * blockDim.y + threadIdx.y) * 128 + 4 * threadIdx.x;
   if (c >= C) return;
   const bool wide = C % 4 == 0 && aligned16(x);
@@ -127,8 +128,8 @@ optin_scatter_f32(float *__restrict__ dst, double *__restrict__ edges, const flo
 // Adds up what optin_scatter_f32 left in edges, with the same arguments and launch.
 // Moves 8 bytes an element of edges; one operation in double precision.
 extern "C" __global__ void __launch_bounds__(128)
-optin_scatter_edges_f32(float *__restrict__ dst, const double *__restrict__ edges,
-                        const int *__restrict__ key, int n, int span, int C, int mean) {
+    optin_scatter_edges_f32(float *__restrict__ dst, const double *__restrict__ edges,
+                            const int *__restrict__ key, int n, int span, int C, int mean) {
   const long long c = ((long long)blockIdx.y * blockDim.y + threadIdx.y) * 128 + 4 * threadIdx.x;
   if (c >= C) return;
   const sorted_chunk chunk(blockIdx.x, n);
@@ -174,9 +175,9 @@ __device__ __forceinline__ int bound(const int *key, int n, long long v) {
 // Launch: grid ceil(stack n / Y)  block (X, Y), as optin_gather_f32
 // Moves 8 bytes an element; a quotient.
 extern "C" __global__ void __launch_bounds__(256)
-optin_scatter_mean_backward_f32(float *__restrict__ dx, const float *__restrict__ dy,
-                                const int *__restrict__ idx, const int *__restrict__ key, int n,
-                                int rows, int stack, int C) {
+    optin_scatter_mean_backward_f32(float *__restrict__ dx, const float *__restrict__ dy,
+                                    const int *__restrict__ idx, const int *__restrict__ key, int n,
+                                    int rows, int stack, int C) {
   const long long r = (long long)blockIdx.x * blockDim.y + threadIdx.y;
   if (r >= (long long)stack * n) return;
   const bool wide = C % 4 == 0 && aligned16(dx, dy);

@@ -70,10 +70,10 @@ template <class T, int SIDE>
 struct Layout {
   static constexpr int WARPS = SIDE / 32 * 2;
   static constexpr int THREADS = 32 * WARPS;
-  static constexpr int COLS = SIDE / 2;         // of a warp
-  static constexpr int STEP = 64 / sizeof(T);   // columns of x at a time
-  static constexpr int ROW = 80 / sizeof(T);    // from one row to the next
-  static constexpr int FEW = 16 / sizeof(T);    // elements of w in 16 bytes
+  static constexpr int COLS = SIDE / 2;        // of a warp
+  static constexpr int STEP = 64 / sizeof(T);  // columns of x at a time
+  static constexpr int ROW = 80 / sizeof(T);   // from one row to the next
+  static constexpr int FEW = 16 / sizeof(T);   // elements of w in 16 bytes
   static constexpr int X_LOADS = SIDE * STEP / 4 / THREADS;
   static constexpr int W_LOADS = SIDE * STEP / FEW / THREADS;
   static constexpr int STRIP = COLS + 4;  // from one row of a warp's result to the next
@@ -187,8 +187,7 @@ __device__ __forceinline__ void finish(const Problem<T> &p, const Pack<4> &produ
                                        int col, const int (&unit)[4], bool wide) {
   const int count = p.out - col;
   const long long at = (long long)row * p.out + col;
-  const float *mask =
-      p.mask ? p.mask + (long long)(row / p.span) * (p.out / p.width) : nullptr;
+  const float *mask = p.mask ? p.mask + (long long)(row / p.span) * (p.out / p.width) : nullptr;
   Pack<4> v = product, bias = {}, residual = {};
   if (wide) {
     if (p.bias) bias = load<4>(p.bias + col);
@@ -290,8 +289,7 @@ __device__ __forceinline__ void convert(T *dst, const float *src, long long n) {
   extern "C" __global__ void __launch_bounds__(2 * SIDE, BLOCKS) optin_linear_##name##_##SIDE(   \
       float *y, const float *x, const T *w, const float *bias, const float *mask,                \
       const float *residual, int rows, int in, int out, int act, int span, int width) {          \
-    linear::multiply<T, SIDE>(                                                                   \
-        {y, x, w, bias, mask, residual, rows, in, out, act, span, width});                       \
+    linear::multiply<T, SIDE>({y, x, w, bias, mask, residual, rows, in, out, act, span, width}); \
   }
 
 OPTIN_LINEAR(tf32, float, 128, 2)

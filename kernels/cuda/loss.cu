@@ -11,7 +11,8 @@ struct log_softmax {
 
 // A NaN makes it NaN, as do a +Inf and a row of nothing but -Inf.
 template <int T>
-__device__ __forceinline__ log_softmax log_softmax_of(const float *x, double tau, int C, bool wide) {
+__device__ __forceinline__ log_softmax log_softmax_of(const float *x, double tau, int C,
+                                                      bool wide) {
   float top = -INFINITY;
   for_packs<T, 0>(C, [&](int, int c) {
     const pack p = load_pack(x, c, C, wide);
@@ -56,15 +57,16 @@ __device__ __forceinline__ void kl_divergence(double *partial, const float *x, c
 // Moves 4 bytes an element of x and of base, three times through the first-level cache; 3
 // exponentials and 8 operations in double precision.
 extern "C" __global__ void __launch_bounds__(ROWS_BLOCK, ROWS_BLOCKS)
-optin_kl_divergence_f64(double *__restrict__ partial, const float *__restrict__ x,
-                        const float *__restrict__ base, double tau, int rows, int baseRows, int C) {
+    optin_kl_divergence_f64(double *__restrict__ partial, const float *__restrict__ x,
+                            const float *__restrict__ base, double tau, int rows, int baseRows,
+                            int C) {
   kl_divergence<WARP_TEAM>(partial, x, base, tau, rows, baseRows, C);
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK_TEAM)
-optin_kl_divergence_wide_f64(double *__restrict__ partial, const float *__restrict__ x,
-                             const float *__restrict__ base, double tau, int rows, int baseRows,
-                             int C) {
+    optin_kl_divergence_wide_f64(double *__restrict__ partial, const float *__restrict__ x,
+                                 const float *__restrict__ base, double tau, int rows, int baseRows,
+                                 int C) {
   kl_divergence<BLOCK_TEAM>(partial, x, base, tau, rows, baseRows, C);
 }
 
@@ -97,16 +99,17 @@ __device__ __forceinline__ void kl_divergence_backward(float *dx, const double *
 // Moves 4 bytes an element of dx, x and base; 4 exponentials and 10 operations in double
 // precision.
 extern "C" __global__ void __launch_bounds__(ROWS_BLOCK, ROWS_BLOCKS)
-optin_kl_divergence_backward_f32(float *__restrict__ dx, const double *__restrict__ d,
-                                 const float *__restrict__ x, const float *__restrict__ base,
-                                 double tau, int rows, int xRows, int baseRows, int C) {
+    optin_kl_divergence_backward_f32(float *__restrict__ dx, const double *__restrict__ d,
+                                     const float *__restrict__ x, const float *__restrict__ base,
+                                     double tau, int rows, int xRows, int baseRows, int C) {
   kl_divergence_backward<WARP_TEAM>(dx, d, x, base, tau, rows, xRows, baseRows, C);
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK_TEAM)
-optin_kl_divergence_backward_wide_f32(float *__restrict__ dx, const double *__restrict__ d,
-                                      const float *__restrict__ x, const float *__restrict__ base,
-                                      double tau, int rows, int xRows, int baseRows, int C) {
+    optin_kl_divergence_backward_wide_f32(float *__restrict__ dx, const double *__restrict__ d,
+                                          const float *__restrict__ x,
+                                          const float *__restrict__ base, double tau, int rows,
+                                          int xRows, int baseRows, int C) {
   kl_divergence_backward<BLOCK_TEAM>(dx, d, x, base, tau, rows, xRows, baseRows, C);
 }
 
@@ -118,8 +121,8 @@ optin_kl_divergence_backward_wide_f32(float *__restrict__ dx, const double *__re
 // Moves 4 bytes an element of x, base comes from the second-level cache; 3 operations, 2 of
 // them in double precision.
 extern "C" __global__ void __launch_bounds__(256)
-optin_squared_error_f64(double *__restrict__ partial, const float *__restrict__ x,
-                        const float *__restrict__ base, int chunks, long long n) {
+    optin_squared_error_f64(double *__restrict__ partial, const float *__restrict__ x,
+                            const float *__restrict__ base, int chunks, long long n) {
   const long long variant = blockIdx.x / chunks, chunk = blockIdx.x % chunks;
   x += variant * n;
   const bool wide = aligned16(x, base);
@@ -144,9 +147,9 @@ optin_squared_error_f64(double *__restrict__ partial, const float *__restrict__ 
 // Launch: grid (ceil(n / 1024), min(outputs, 65535))  block 256, n and outputs at least 1
 // Moves 8 bytes an element, base comes from the second-level cache; 2 operations.
 extern "C" __global__ void __launch_bounds__(256)
-optin_squared_error_backward_f32(float *__restrict__ dx, const double *__restrict__ d,
-                                 const float *__restrict__ x, const float *__restrict__ base,
-                                 int outputs, int V, long long n) {
+    optin_squared_error_backward_f32(float *__restrict__ dx, const double *__restrict__ d,
+                                     const float *__restrict__ x, const float *__restrict__ base,
+                                     int outputs, int V, long long n) {
   const long long i = 4 * ((long long)blockIdx.x * blockDim.x + threadIdx.x);
   if (i >= n) return;
   for (int o = blockIdx.y; o < outputs; o += gridDim.y) {

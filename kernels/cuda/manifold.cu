@@ -41,8 +41,8 @@ __device__ __forceinline__ void for_square(int D, F f) {
 // Moves 12 bytes an element of a matrix, and 8 from the second-level cache; 4 multiply-adds in
 // double precision.
 extern "C" __global__ void __launch_bounds__(256)
-optin_manifold_loss_f64(double *__restrict__ partial, const float *__restrict__ aa,
-                        const float *__restrict__ ae, const float *__restrict__ ee, int D) {
+    optin_manifold_loss_f64(double *__restrict__ partial, const float *__restrict__ aa,
+                            const float *__restrict__ ae, const float *__restrict__ ee, int D) {
   __shared__ flipped_square flippedAE, flippedEE;
   __shared__ double warps[8];
   flippedAE.load(ae, D);
@@ -71,10 +71,10 @@ optin_manifold_loss_f64(double *__restrict__ partial, const float *__restrict__ 
 // Launch: grid (ceil(D / 32), ceil(D / 32))  block (32, 8)
 // Moves 12 bytes an element of a matrix and 12 an element of a gradient; 8 operations.
 extern "C" __global__ void __launch_bounds__(256)
-optin_manifold_loss_backward_f32(float *__restrict__ daa, float *__restrict__ dae,
-                                 float *__restrict__ dee, const double *__restrict__ d,
-                                 const float *__restrict__ aa, const float *__restrict__ ae,
-                                 const float *__restrict__ ee, int stack, int D) {
+    optin_manifold_loss_backward_f32(float *__restrict__ daa, float *__restrict__ dae,
+                                     float *__restrict__ dee, const double *__restrict__ d,
+                                     const float *__restrict__ aa, const float *__restrict__ ae,
+                                     const float *__restrict__ ee, int stack, int D) {
   __shared__ flipped_square flippedAA, flippedAE, flippedEE;
   flippedAA.load(aa, D);
   flippedAE.load(ae, D);
@@ -144,14 +144,14 @@ __device__ __forceinline__ void manifold_rows(double *partial, const float *a, c
 // Moves 8 bytes an element of a and e and tile beside it, mostly from the second-level cache;
 // n^2 D multiply-adds in all.
 extern "C" __global__ void __launch_bounds__(TILE_THREADS)
-optin_manifold_rows_f64(double *__restrict__ partial, const float *__restrict__ a,
-                        const float *__restrict__ e, int n, int D) {
+    optin_manifold_rows_f64(double *__restrict__ partial, const float *__restrict__ a,
+                            const float *__restrict__ e, int n, int D) {
   manifold_rows<2>(partial, a, e, n, D);
 }
 
 extern "C" __global__ void __launch_bounds__(TILE_THREADS)
-optin_manifold_rows_large_f64(double *__restrict__ partial, const float *__restrict__ a,
-                              const float *__restrict__ e, int n, int D) {
+    optin_manifold_rows_large_f64(double *__restrict__ partial, const float *__restrict__ a,
+                                  const float *__restrict__ e, int n, int D) {
   manifold_rows<4>(partial, a, e, n, D);
 }
 
@@ -160,8 +160,8 @@ optin_manifold_rows_large_f64(double *__restrict__ partial, const float *__restr
 // Launch: grid (ceil(n / 32), ceil(n / 32))  block 256, n at least 1, D < 2^30
 // Moves as optin_manifold_rows_f64 does, and 4 bytes an element of m; n^2 D multiply-adds.
 extern "C" __global__ void __launch_bounds__(TILE_THREADS)
-optin_manifold_rows_matrix_f32(float *__restrict__ m, const float *__restrict__ a,
-                               const float *__restrict__ e, int n, int D) {
+    optin_manifold_rows_matrix_f32(float *__restrict__ m, const float *__restrict__ a,
+                                   const float *__restrict__ e, int n, int D) {
   if (blockIdx.y > blockIdx.x) return;  // the tile across the diagonal writes both
   float acc[2][2] = {};
   manifold_tile(acc, a, e, n, D);
@@ -183,9 +183,9 @@ optin_manifold_rows_matrix_f32(float *__restrict__ m, const float *__restrict__ 
 // Launch: grid ceil(size / 256)  block 256
 // Moves 8 bytes an element of me and 8 an element of da; 3 operations.
 extern "C" __global__ void __launch_bounds__(256)
-optin_manifold_rows_scale_f32(float *__restrict__ da, float *__restrict__ de,
-                              const double *__restrict__ d, const float *__restrict__ me,
-                              const float *__restrict__ ma, int stack, long long size) {
+    optin_manifold_rows_scale_f32(float *__restrict__ da, float *__restrict__ de,
+                                  const double *__restrict__ d, const float *__restrict__ me,
+                                  const float *__restrict__ ma, int stack, long long size) {
   const long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= size) return;
   const float e = me[i], both = ma[i] + e;

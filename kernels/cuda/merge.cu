@@ -40,8 +40,9 @@ __device__ __forceinline__ Stretch stretch_of(const int *offsets, int B, int seq
 // Moves 4 C bytes a token, and as many a tile of 32 partners, mostly from the second-level
 // cache; T^2 C / 4 multiply-adds a sequence of T tokens.
 extern "C" __global__ void __launch_bounds__(TILE_THREADS)
-optin_match_f32(float *__restrict__ score, int *__restrict__ partner, const float *__restrict__ x,
-                const int *__restrict__ offsets, int B, int C, int keep) {
+    optin_match_f32(float *__restrict__ score, int *__restrict__ partner,
+                    const float *__restrict__ x, const int *__restrict__ offsets, int B, int C,
+                    int keep) {
   const Stretch tokens = stretch_of(offsets, B, blockIdx.y);
   const int begin = tokens.begin, length = tokens.length;
   const int first = 2 * MATCH_TILE * blockIdx.x;  // place of the tile's first even token
@@ -94,8 +95,9 @@ optin_match_f32(float *__restrict__ score, int *__restrict__ partner, const floa
 // Launch: grid (ceil(longest / 256), V B)  block 256, V B at most 65535
 // Moves 4 T^2 bytes a sequence of T rows from the first-level cache; 3 T^2 operations.
 extern "C" __global__ void __launch_bounds__(256)
-optin_top_k_f32(int *__restrict__ place, int *__restrict__ best, const float *__restrict__ score,
-                const int *__restrict__ offsets, const int *__restrict__ newOffsets, int B) {
+    optin_top_k_f32(int *__restrict__ place, int *__restrict__ best,
+                    const float *__restrict__ score, const int *__restrict__ offsets,
+                    const int *__restrict__ newOffsets, int B) {
   const Stretch rows = stretch_of(offsets, B, blockIdx.y);
   const Stretch kept = best ? stretch_of(newOffsets, B, blockIdx.y) : Stretch{0, 0};
   const int begin = rows.begin, length = rows.length;
@@ -116,9 +118,9 @@ optin_top_k_f32(int *__restrict__ place, int *__restrict__ best, const float *__
 // Launch: grid V B  block 256
 // Moves 16 bytes a row; 12 operations and a prefix sum.
 extern "C" __global__ void __launch_bounds__(256)
-optin_merge_i32(int *__restrict__ idx, const int *__restrict__ place,
-                const int *__restrict__ partner, const int *__restrict__ offsets,
-                const int *__restrict__ newOffsets, int B) {
+    optin_merge_i32(int *__restrict__ idx, const int *__restrict__ place,
+                    const int *__restrict__ partner, const int *__restrict__ offsets,
+                    const int *__restrict__ newOffsets, int B) {
   __shared__ int warps[8];
   const Stretch before = stretch_of(offsets, B, blockIdx.x);
   const Stretch behind = stretch_of(newOffsets, B, blockIdx.x);

@@ -48,8 +48,7 @@ __device__ __forceinline__ void layernorm(float *dst, const float *x, const floa
                                           int rows, int C) {
   const long long r = team_row<T>();
   if (r >= rows) return;
-  const bool wide =
-      C % 4 == 0 && aligned16(dst, x, residual, gamma) && aligned16(beta);
+  const bool wide = C % 4 == 0 && aligned16(dst, x, residual, gamma) && aligned16(beta);
   const held_row<T, N> s(x + r * C, residual ? residual + r * C : residual, C, wide);
   const row_moments m = moments_of(s, eps);
   for_packs<T, N>(C, [&](int i, int c) {
@@ -64,16 +63,16 @@ __device__ __forceinline__ void layernorm(float *dst, const float *x, const floa
 // dst [rows, C] = LayerNorm of x and residual [rows, C].
 // Moves 8 bytes an element (12 with residual); 10 operations, 3 of them in double precision.
 extern "C" __global__ void __launch_bounds__(ROWS_BLOCK, ROWS_BLOCKS)
-optin_layernorm_f32(float *__restrict__ dst, const float *__restrict__ x,
-                    const float *__restrict__ residual, const float *__restrict__ gamma,
-                    const float *__restrict__ beta, double eps, int rows, int C) {
+    optin_layernorm_f32(float *__restrict__ dst, const float *__restrict__ x,
+                        const float *__restrict__ residual, const float *__restrict__ gamma,
+                        const float *__restrict__ beta, double eps, int rows, int C) {
   layernorm<WARP_TEAM, HELD_PACKS>(dst, x, residual, gamma, beta, eps, rows, C);
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK_TEAM)
-optin_layernorm_wide_f32(float *__restrict__ dst, const float *__restrict__ x,
-                         const float *__restrict__ residual, const float *__restrict__ gamma,
-                         const float *__restrict__ beta, double eps, int rows, int C) {
+    optin_layernorm_wide_f32(float *__restrict__ dst, const float *__restrict__ x,
+                             const float *__restrict__ residual, const float *__restrict__ gamma,
+                             const float *__restrict__ beta, double eps, int rows, int C) {
   layernorm<BLOCK_TEAM, 0>(dst, x, residual, gamma, beta, eps, rows, C);
 }
 
@@ -86,8 +85,7 @@ __device__ __forceinline__ void layernorm_backward(float *dx, const float *dy, c
                                                    double eps, int rows, int stack, int C) {
   const long long r = team_row<T>();
   if (r >= rows) return;
-  const bool wide =
-      C % 4 == 0 && aligned16(dx, dy, x, residual) && aligned16(gamma);
+  const bool wide = C % 4 == 0 && aligned16(dx, dy, x, residual) && aligned16(gamma);
   const held_row<T, N> s(x + r * C, residual ? residual + r * C : residual, C, wide);
   const row_moments m = moments_of(s, eps);
   for (int part = 0; part < stack; part++) {
@@ -126,18 +124,19 @@ __device__ __forceinline__ void layernorm_backward(float *dx, const float *dy, c
 // Moves 8 bytes an element of dy and 4 (8 with residual) of x; 12 operations on an element of
 // dy, 3 of them in double precision, and 7 on one of x.
 extern "C" __global__ void __launch_bounds__(ROWS_BLOCK, ROWS_BLOCKS)
-optin_layernorm_backward_f32(float *__restrict__ dx, const float *__restrict__ dy,
-                             const float *__restrict__ x, const float *__restrict__ residual,
-                             const float *__restrict__ gamma, double eps, int rows, int stack,
-                             int C) {
+    optin_layernorm_backward_f32(float *__restrict__ dx, const float *__restrict__ dy,
+                                 const float *__restrict__ x, const float *__restrict__ residual,
+                                 const float *__restrict__ gamma, double eps, int rows, int stack,
+                                 int C) {
   layernorm_backward<WARP_TEAM, HELD_PACKS>(dx, dy, x, residual, gamma, eps, rows, stack, C);
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK_TEAM)
-optin_layernorm_backward_wide_f32(float *__restrict__ dx, const float *__restrict__ dy,
-                                  const float *__restrict__ x, const float *__restrict__ residual,
-                                  const float *__restrict__ gamma, double eps, int rows, int stack,
-                                  int C) {
+    optin_layernorm_backward_wide_f32(float *__restrict__ dx, const float *__restrict__ dy,
+                                      const float *__restrict__ x,
+                                      const float *__restrict__ residual,
+                                      const float *__restrict__ gamma, double eps, int rows,
+                                      int stack, int C) {
   layernorm_backward<BLOCK_TEAM, 0>(dx, dy, x, residual, gamma, eps, rows, stack, C);
 }
 
@@ -157,14 +156,15 @@ __device__ __forceinline__ void layernorm_moments(pack *moments, const float *x,
 // and 0, 16-byte aligned: what optin_layernorm_weights_f32 needs.
 // Moves 4 bytes an element (8 with residual); 7 operations, 3 of them in double precision.
 extern "C" __global__ void __launch_bounds__(ROWS_BLOCK, ROWS_BLOCKS)
-optin_layernorm_moments_f32(pack *__restrict__ moments, const float *__restrict__ x,
-                            const float *__restrict__ residual, double eps, int rows, int C) {
+    optin_layernorm_moments_f32(pack *__restrict__ moments, const float *__restrict__ x,
+                                const float *__restrict__ residual, double eps, int rows, int C) {
   layernorm_moments<WARP_TEAM, HELD_PACKS>(moments, x, residual, eps, rows, C);
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK_TEAM)
-optin_layernorm_moments_wide_f32(pack *__restrict__ moments, const float *__restrict__ x,
-                                 const float *__restrict__ residual, double eps, int rows, int C) {
+    optin_layernorm_moments_wide_f32(pack *__restrict__ moments, const float *__restrict__ x,
+                                     const float *__restrict__ residual, double eps, int rows,
+                                     int C) {
   layernorm_moments<BLOCK_TEAM, 0>(moments, x, residual, eps, rows, C);
 }
 
@@ -179,12 +179,12 @@ optin_layernorm_moments_wide_f32(pack *__restrict__ moments, const float *__rest
 // Moves 4 bytes an element of dy and of x (and residual); 6 operations an element of dy, 2 of
 // them in double precision.
 extern "C" __global__ void __launch_bounds__(256)
-optin_layernorm_weights_f32(double *__restrict__ partial, const float *__restrict__ dy,
-                            const float *__restrict__ x, const float *__restrict__ residual,
-                            const pack *__restrict__ moments, int rows, int stack, int C) {
+    optin_layernorm_weights_f32(double *__restrict__ partial, const float *__restrict__ dy,
+                                const float *__restrict__ x, const float *__restrict__ residual,
+                                const pack *__restrict__ moments, int rows, int stack, int C) {
   const bool wide = C % 4 == 0 && aligned16(dy, x, residual);
   double out[2];
-  column_sums(out, rows, C, [&](double (&sums)[2][4], long long r, long long c) {
+  column_sums(out, rows, C, [&](double(&sums)[2][4], long long r, long long c) {
     const pack about = moments[r];
     const row_moments m = {about.at[0], about.at[1], about.at[2]};
     pack s = load_pack(x + r * C, c, C, wide);

@@ -46,14 +46,14 @@ __device__ __forceinline__ void normalize(float *dst, const float *x, const floa
 // Moves 8 bytes an element (12 with phi); a quotient and 2 operations, one of them in double
 // precision.
 extern "C" __global__ void __launch_bounds__(ROWS_BLOCK, ROWS_BLOCKS)
-optin_normalize_f32(float *__restrict__ dst, const float *__restrict__ x,
-                    const float *__restrict__ phi, int rows, int C) {
+    optin_normalize_f32(float *__restrict__ dst, const float *__restrict__ x,
+                        const float *__restrict__ phi, int rows, int C) {
   normalize<WARP_TEAM, HELD_PACKS>(dst, x, phi, rows, C);
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK_TEAM)
-optin_normalize_wide_f32(float *__restrict__ dst, const float *__restrict__ x,
-                         const float *__restrict__ phi, int rows, int C) {
+    optin_normalize_wide_f32(float *__restrict__ dst, const float *__restrict__ x,
+                             const float *__restrict__ phi, int rows, int C) {
   normalize<BLOCK_TEAM, 0>(dst, x, phi, rows, C);
 }
 
@@ -93,13 +93,13 @@ __device__ __forceinline__ void normalize_backward(float *dx, const float *dy, c
 // dx [stack*rows, C] = NormalizeRowsBackward of dy [stack*rows, C] and x [rows, C].
 // Moves 8 bytes an element of dy and 4 of x; 6 operations, 2 of them in double precision.
 extern "C" __global__ void __launch_bounds__(ROWS_BLOCK)  // two rows take more than 128 registers
-optin_normalize_backward_f32(float *__restrict__ dx, const float *__restrict__ dy,
-                             const float *__restrict__ x, int rows, int stack, int C) {
+    optin_normalize_backward_f32(float *__restrict__ dx, const float *__restrict__ dy,
+                                 const float *__restrict__ x, int rows, int stack, int C) {
   normalize_backward<WARP_TEAM, HELD_PACKS>(dx, dy, x, rows, stack, C);
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK_TEAM)
-optin_normalize_backward_wide_f32(float *__restrict__ dx, const float *__restrict__ dy,
-                                  const float *__restrict__ x, int rows, int stack, int C) {
+    optin_normalize_backward_wide_f32(float *__restrict__ dx, const float *__restrict__ dy,
+                                      const float *__restrict__ x, int rows, int stack, int C) {
   normalize_backward<BLOCK_TEAM, 0>(dx, dy, x, rows, stack, C);
 }

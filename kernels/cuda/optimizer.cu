@@ -10,10 +10,10 @@
 // Launch: grid min(ceil(n / 1024), 2^31 - 1)  block 256, n at least 1
 // Moves 28 bytes an element; 14 operations, a root and a quotient.
 extern "C" __global__ void __launch_bounds__(256)
-optin_adamw_f32(float *__restrict__ w, float *__restrict__ m, float *__restrict__ v,
-                const float *__restrict__ g, float gradient, float beta1, float rest1,
-                float correct1, float beta2, float rest2, float correct2, float rate, float eps,
-                float decay, long long n) {
+    optin_adamw_f32(float *__restrict__ w, float *__restrict__ m, float *__restrict__ v,
+                    const float *__restrict__ g, float gradient, float beta1, float rest1,
+                    float correct1, float beta2, float rest2, float correct2, float rate, float eps,
+                    float decay, long long n) {
   const long long i = 4 * ((long long)blockIdx.x * blockDim.x + threadIdx.x);
   if (i >= n) return;
   const bool wide = i + 4 <= n && aligned16(w, m, v, g);

@@ -29,8 +29,8 @@ __device__ __forceinline__ bool whole_packs(const float *a, const float *b, int 
 // least 1
 // Moves 8 bytes an element; 7 quotients of integers for 4 elements where 4 divides patch.
 extern "C" __global__ void __launch_bounds__(256)
-optin_patchify_f32(float *__restrict__ dst, const float *__restrict__ src, int images, int channels,
-                   int height, int width, int patch) {
+    optin_patchify_f32(float *__restrict__ dst, const float *__restrict__ src, int images,
+                       int channels, int height, int width, int patch) {
   const bool wide = whole_packs(dst, src, patch);
   for_pixels(images, channels, height, width, patch, wide, [&](long long image, long long patches) {
     store_pack(dst + patches, 0, 1, load_pack(src + image, 0, 1, wide), wide);
@@ -40,8 +40,8 @@ optin_patchify_f32(float *__restrict__ dst, const float *__restrict__ src, int i
 // dst, images, = src, patches: PatchifyBackward.
 // Launch and cost: as optin_patchify_f32
 extern "C" __global__ void __launch_bounds__(256)
-optin_patchify_backward_f32(float *__restrict__ dst, const float *__restrict__ src, int images,
-                            int channels, int height, int width, int patch) {
+    optin_patchify_backward_f32(float *__restrict__ dst, const float *__restrict__ src, int images,
+                                int channels, int height, int width, int patch) {
   const bool wide = whole_packs(dst, src, patch);
   for_pixels(images, channels, height, width, patch, wide, [&](long long image, long long patches) {
     store_pack(dst + image, 0, 1, load_pack(src + patches, 0, 1, wide), wide);

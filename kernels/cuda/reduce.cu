@@ -7,8 +7,8 @@
 // Launch: grid ceil(C / 256)  block 256
 // Moves 8 chunks + 8 bytes a column; chunks operations in double precision.
 extern "C" __global__ void __launch_bounds__(256)
-optin_add_columns_f32(float *__restrict__ dst, const double *__restrict__ partial, int chunks,
-                      long long stride, long long C) {
+    optin_add_columns_f32(float *__restrict__ dst, const double *__restrict__ partial, int chunks,
+                          long long stride, long long C) {
   const long long c = (long long)blockIdx.x * blockDim.x + threadIdx.x;
   if (c >= C) return;
   double sum = 0;
@@ -26,11 +26,11 @@ optin_add_columns_f32(float *__restrict__ dst, const double *__restrict__ partia
 // chunks, C, C) adds them.
 // Moves 4 bytes an element; one operation in double precision.
 extern "C" __global__ void __launch_bounds__(256)
-optin_sum_rows_f32(float *__restrict__ dst, double *__restrict__ partial,
-                   const float *__restrict__ x, int rows, long long C) {
+    optin_sum_rows_f32(float *__restrict__ dst, double *__restrict__ partial,
+                       const float *__restrict__ x, int rows, long long C) {
   const bool wide = C % 4 == 0 && aligned16(x);
   double out[1];
-  column_sums(out, rows, C, [&](double (&sums)[1][4], long long r, long long c) {
+  column_sums(out, rows, C, [&](double(&sums)[1][4], long long r, long long c) {
     const pack p = load_pack(x + r * C, c, C, wide);
 #pragma unroll
     for (int k = 0; k < 4; k++) sums[0][k] += p.at[k];
@@ -53,22 +53,23 @@ optin_sum_rows_f32(float *__restrict__ dst, double *__restrict__ partial,
 //   chunks = min(max(1, ceil(copies longest / 64)), max(1, floor(512 / (ceil(C / 128) segments))))
 // Moves 4 bytes an element of x and of y; a product and a sum in double precision.
 extern "C" __global__ void __launch_bounds__(256)
-optin_unit_products_f32(double *__restrict__ partial, const float *__restrict__ x,
-                        const float *__restrict__ y, const int *__restrict__ offsets, int span,
-                        int copies, int yCopies, int C) {
+    optin_unit_products_f32(double *__restrict__ partial, const float *__restrict__ x,
+                            const float *__restrict__ y, const int *__restrict__ offsets, int span,
+                            int copies, int yCopies, int C) {
   const int segment = blockIdx.z;
   const int begin = offsets ? offsets[segment] : 0;
   const int length = (offsets ? offsets[segment + 1] : span) - begin;
   const bool wide = C % 4 == 0 && aligned16(x, y);
   double out[1];
-  column_sums(out, (long long)copies * length, C, [&](double (&sums)[1][4], long long q, long long c) {
-    const int copy = (int)(q / length);
-    const long long at = begin + q % length;
-    const pack p = load_pack(x + ((long long)copy * span + at) * C, c, C, wide);
-    const pack d = load_pack(y + ((long long)(copy % yCopies) * span + at) * C, c, C, wide);
+  column_sums(
+      out, (long long)copies * length, C, [&](double(&sums)[1][4], long long q, long long c) {
+        const int copy = (int)(q / length);
+        const long long at = begin + q % length;
+        const pack p = load_pack(x + ((long long)copy * span + at) * C, c, C, wide);
+        const pack d = load_pack(y + ((long long)(copy % yCopies) * span + at) * C, c, C, wide);
 #pragma unroll
-    for (int k = 0; k < 4; k++) sums[0][k] += (double)p.at[k] * d.at[k];
-  });
+        for (int k = 0; k < 4; k++) sums[0][k] += (double)p.at[k] * d.at[k];
+      });
   const long long c = own_column(C);
   if (c < C) partial[((long long)segment * gridDim.y + blockIdx.y) * C + c] = out[0];
 }
@@ -92,8 +93,8 @@ __device__ __forceinline__ double unit_sum(const double *partial, long long outp
 // Launch: grid ceil(segments units / 8)  block (32, 8), units at least 1
 // Moves 8 chunks width bytes an element of dst; as many operations in double precision / 8.
 extern "C" __global__ void __launch_bounds__(256)
-optin_unit_sums_f32(float *__restrict__ dst, const double *__restrict__ partial, int segments,
-                    int chunks, int units, int width) {
+    optin_unit_sums_f32(float *__restrict__ dst, const double *__restrict__ partial, int segments,
+                        int chunks, int units, int width) {
   const long long output = (long long)blockIdx.x * 8 + threadIdx.y;
   if (output >= (long long)segments * units) return;
   const double sum = unit_sum(partial, output, chunks, units, width);
@@ -101,8 +102,8 @@ optin_unit_sums_f32(float *__restrict__ dst, const double *__restrict__ partial,
 }
 
 extern "C" __global__ void __launch_bounds__(256)
-optin_unit_sums_f64(double *__restrict__ dst, const double *__restrict__ partial, int segments,
-                    int chunks, int units, int width) {
+    optin_unit_sums_f64(double *__restrict__ dst, const double *__restrict__ partial, int segments,
+                        int chunks, int units, int width) {
   const long long output = (long long)blockIdx.x * 8 + threadIdx.y;
   if (output >= (long long)segments * units) return;
   const double sum = unit_sum(partial, output, chunks, units, width);
@@ -114,7 +115,7 @@ optin_unit_sums_f64(double *__restrict__ dst, const double *__restrict__ partial
 // optin_add_sums_f64(dst, partial, blocks) with one output.
 // Moves 4 bytes an element; a product and a sum in double precision.
 extern "C" __global__ void __launch_bounds__(256)
-optin_squared_norm_f64(double *__restrict__ partial, const float *__restrict__ x, long long n) {
+    optin_squared_norm_f64(double *__restrict__ partial, const float *__restrict__ x, long long n) {
   const bool wide = aligned16(x);
   const long long step = 4LL * blockDim.x * gridDim.x;
   double sum = 0;
@@ -132,7 +133,8 @@ optin_squared_norm_f64(double *__restrict__ partial, const float *__restrict__ x
 // Launch: grid outputs  block 256
 // Moves 8 bytes a term; one operation in double precision.
 extern "C" __global__ void __launch_bounds__(256)
-optin_add_sums_f64(double *__restrict__ dst, const double *__restrict__ partial, long long count) {
+    optin_add_sums_f64(double *__restrict__ dst, const double *__restrict__ partial,
+                       long long count) {
   const double *from = partial + blockIdx.x * count;
   double sum = 0;
 #pragma unroll 4

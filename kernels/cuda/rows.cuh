@@ -30,7 +30,8 @@ __device__ __forceinline__ pack load_pack(const float *row, long long c, long lo
   return p;
 }
 
-__device__ __forceinline__ void store_pack(float *row, long long c, long long C, pack p, bool wide) {
+__device__ __forceinline__ void store_pack(float *row, long long c, long long C, pack p,
+                                           bool wide) {
   if (wide) {
     store(row + c, p);
     return;

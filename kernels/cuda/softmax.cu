@@ -42,12 +42,12 @@ __device__ __forceinline__ void softmax(float *dst, const float *x, int rows, in
 // Moves 8 bytes an element; an exponential (two if wide) and 5 operations, one of them in
 // double precision.
 extern "C" __global__ void __launch_bounds__(ROWS_BLOCK, ROWS_BLOCKS)
-optin_softmax_f32(float *__restrict__ dst, const float *__restrict__ x, int rows, int C) {
+    optin_softmax_f32(float *__restrict__ dst, const float *__restrict__ x, int rows, int C) {
   softmax<WARP_TEAM, HELD_PACKS>(dst, x, rows, C);
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK_TEAM)
-optin_softmax_wide_f32(float *__restrict__ dst, const float *__restrict__ x, int rows, int C) {
+    optin_softmax_wide_f32(float *__restrict__ dst, const float *__restrict__ x, int rows, int C) {
   softmax<BLOCK_TEAM, 0>(dst, x, rows, C);
 }
 
@@ -82,13 +82,13 @@ __device__ __forceinline__ void softmax_backward(float *dx, const float *dy, con
 // dx [stack*rows, C] = SoftmaxBackward of dy [stack*rows, C] and y = Softmax(x) [rows, C].
 // Moves 8 bytes an element of dy and 4 of y; 3 operations, one of them in double precision.
 extern "C" __global__ void __launch_bounds__(ROWS_BLOCK)  // two rows take more than 128 registers
-optin_softmax_backward_f32(float *__restrict__ dx, const float *__restrict__ dy,
-                           const float *__restrict__ y, int rows, int stack, int C) {
+    optin_softmax_backward_f32(float *__restrict__ dx, const float *__restrict__ dy,
+                               const float *__restrict__ y, int rows, int stack, int C) {
   softmax_backward<WARP_TEAM, HELD_PACKS>(dx, dy, y, rows, stack, C);
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK_TEAM)
-optin_softmax_backward_wide_f32(float *__restrict__ dx, const float *__restrict__ dy,
-                                const float *__restrict__ y, int rows, int stack, int C) {
+    optin_softmax_backward_wide_f32(float *__restrict__ dx, const float *__restrict__ dy,
+                                    const float *__restrict__ y, int rows, int stack, int C) {
   softmax_backward<BLOCK_TEAM, 0>(dx, dy, y, rows, stack, C);
 }

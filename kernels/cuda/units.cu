@@ -8,7 +8,7 @@
 
 // Units up to this width are summed as they come; wider ones by tiles.
 #define NARROW 4
-#define REMOVE_ROWS 64   // of a block
+#define REMOVE_ROWS 64  // of a block
 #define REMOVE_COLUMNS 128
 
 // dst [V*N, D] = sum [V*N, D] less the contributions of units [V], -1 being none; values
@@ -17,9 +17,9 @@
 // Moves 8 bytes an element, and width scattered values a row and 128 columns; width
 // multiply-adds.
 extern "C" __global__ void __launch_bounds__(256)
-optin_remove_units_f32(float *__restrict__ dst, const float *__restrict__ sum,
-                       const float *__restrict__ values, const float *__restrict__ consumer,
-                       const int *__restrict__ units, int N, int D, int stride, int width) {
+    optin_remove_units_f32(float *__restrict__ dst, const float *__restrict__ sum,
+                           const float *__restrict__ values, const float *__restrict__ consumer,
+                           const int *__restrict__ units, int N, int D, int stride, int width) {
   const int chunks = (N + REMOVE_ROWS - 1) / REMOVE_ROWS;
   const int variant = blockIdx.x / chunks, unit = units[variant];
   const int first = blockIdx.x % chunks * REMOVE_ROWS;
@@ -54,9 +54,10 @@ optin_remove_units_f32(float *__restrict__ dst, const float *__restrict__ sum,
 // Moves 8 bytes an element, and 4 width (D / 64 + 1) bytes a row, mostly from the second-level
 // cache; width multiply-adds.
 extern "C" __global__ void __launch_bounds__(TILE_THREADS)
-optin_remove_units_wide_f32(float *__restrict__ dst, const float *__restrict__ sum,
-                            const float *__restrict__ values, const float *__restrict__ consumer,
-                            const int *__restrict__ units, int N, int D, int stride, int width) {
+    optin_remove_units_wide_f32(float *__restrict__ dst, const float *__restrict__ sum,
+                                const float *__restrict__ values,
+                                const float *__restrict__ consumer, const int *__restrict__ units,
+                                int N, int D, int stride, int width) {
   const int tiles = (N + 63) / 64;
   const int variant = blockIdx.x / tiles, unit = units[variant];
   const int n0 = blockIdx.x % tiles * 64, c0 = blockIdx.y * 64;
@@ -86,9 +87,10 @@ optin_remove_units_wide_f32(float *__restrict__ dst, const float *__restrict__ s
 // Launch: width at most 4; grid ceil(stack V N / 4)  block 128
 // Moves 4 bytes an element of dy; width products and sums, in double precision.
 extern "C" __global__ void __launch_bounds__(ROWS_BLOCK, ROWS_BLOCKS)
-optin_remove_units_backward_f32(float *__restrict__ dx, const float *__restrict__ dy,
-                                const float *__restrict__ consumer, const int *__restrict__ units,
-                                int rows, int V, int N, int D, int stride, int width) {
+    optin_remove_units_backward_f32(float *__restrict__ dx, const float *__restrict__ dy,
+                                    const float *__restrict__ consumer,
+                                    const int *__restrict__ units, int rows, int V, int N, int D,
+                                    int stride, int width) {
   const long long r = team_row<WARP_TEAM>();
   if (r >= rows) return;
   const int unit = units[r / N % V];
@@ -98,7 +100,8 @@ optin_remove_units_backward_f32(float *__restrict__ dx, const float *__restrict_
     const long long column = (long long)unit * width + i;
     double sum = 0;
     for_packs<WARP_TEAM, 0>(D, [&](int, int c) {
-      const pack d = load_pack(dy + r * D, c, D, wide), w = load_pack(consumer + column * D, c, D, wide);
+      const pack d = load_pack(dy + r * D, c, D, wide),
+                 w = load_pack(consumer + column * D, c, D, wide);
 #pragma unroll
       for (int k = 0; k < 4; k++) sum += (double)d.at[k] * w.at[k];
     });
@@ -111,10 +114,10 @@ optin_remove_units_backward_f32(float *__restrict__ dx, const float *__restrict_
 // Launch: grid (stack V ceil(N / 64), ceil(width / 64))  block 256
 // Moves 4 bytes an element of dy and 4 width a row of dx; width multiply-adds an element of dy.
 extern "C" __global__ void __launch_bounds__(TILE_THREADS)
-optin_remove_units_backward_wide_f32(float *__restrict__ dx, const float *__restrict__ dy,
-                                     const float *__restrict__ consumer,
-                                     const int *__restrict__ units, int V, int N, int D, int stride,
-                                     int width) {
+    optin_remove_units_backward_wide_f32(float *__restrict__ dx, const float *__restrict__ dy,
+                                         const float *__restrict__ consumer,
+                                         const int *__restrict__ units, int V, int N, int D,
+                                         int stride, int width) {
   const int tiles = (N + 63) / 64;
   const int part = blockIdx.x / tiles, unit = units[part % V];  // of variants and stack
   if (unit < 0) return;

@@ -42,15 +42,15 @@ static void run(Inputs &in, Gradients &g) {
   const long long sites = (long long)s.variants * sequences * s.heads * chunks;
   const long long q_tiles = tiles(in.q_max, attention::ROWS);
   const long long k_tiles = tiles(in.k_max, attention::ROWS);
-  launch<K::statistics>(sites * q_tiles, top.data(), inverse.data(), delta.data(), dy, q, k, v,
-                        qo, ko, bias, key_bias, s.stack, s.variants, sequences, s.heads, s.width,
+  launch<K::statistics>(sites * q_tiles, top.data(), inverse.data(), delta.data(), dy, q, k, v, qo,
+                        ko, bias, key_bias, s.stack, s.variants, sequences, s.heads, s.width,
                         in.q_max, in.k_max, key_bias_rows, in.scale, causal);
-  launch<K::queries>(s.stack * sites * q_tiles, g.q.data(), dy, q, k, v, tops, inverses, deltas,
-                     qo, ko, bias, key_bias, s.variants, sequences, s.heads, s.width, in.q_max,
+  launch<K::queries>(s.stack * sites * q_tiles, g.q.data(), dy, q, k, v, tops, inverses, deltas, qo,
+                     ko, bias, key_bias, s.variants, sequences, s.heads, s.width, in.q_max,
                      in.k_max, key_bias_rows, in.scale, causal);
   launch<K::keys>(s.stack * sites * k_tiles, g.k.data(), g.v.data(), dy, q, k, v, tops, inverses,
-                  deltas, qo, ko, bias, key_bias, s.variants, sequences, s.heads, s.width,
-                  in.q_max, in.k_max, key_bias_rows, in.scale, causal);
+                  deltas, qo, ko, bias, key_bias, s.variants, sequences, s.heads, s.width, in.q_max,
+                  in.k_max, key_bias_rows, in.scale, causal);
 }
 
 struct Expected {
@@ -131,7 +131,7 @@ int main() {
     if (shape.width > 32 || seed % 2) test::check<test::Kernels64>(in, want, seed % 16 == 1);
     seed++;
   }
-  printf("attention_backward: %u shapes, %d failures, worst share of a tolerance %.3g\n",
-         seed - 1, test::failures, test::worst);
+  printf("attention_backward: %u shapes, %d failures, worst share of a tolerance %.3g\n", seed - 1,
+         test::failures, test::worst);
   return test::failures != 0;
 }

@@ -17,15 +17,15 @@ struct Shape {
   vector<int> queries, keys;  // lengths; keys empty: those of queries
   int heads, width;
   int variants = 1;
-  int mask = 0;        // rows of the head mask, 0: none
+  int mask = 0;  // rows of the head mask, 0: none
   bool bias = false;
-  int key_bias = 0;    // 1: shared, 2: per variant
-  bool hidden = false;   // the key bias hides some keys, and all of the last sequence
+  int key_bias = 0;     // 1: shared, 2: per variant
+  bool hidden = false;  // the key bias hides some keys, and all of the last sequence
   bool causal = false;
-  double size = 1;     // of the scores
-  char nan = 0;        // 'q', 'k', 'v', 'd' (dy) has one
-  int stack = 1;       // gradients
-  int shift = 0;       // floats between the start of memory and of each matrix
+  double size = 1;  // of the scores
+  char nan = 0;     // 'q', 'k', 'v', 'd' (dy) has one
+  int stack = 1;    // gradients
+  int shift = 0;    // floats between the start of memory and of each matrix
 };
 
 inline std::string text(const Shape &s) {
@@ -93,8 +93,18 @@ inline Inputs inputs(Shape s, unsigned seed) {
   const size_t cols = s.heads * s.width, n = s.variants * qo.back() * cols,
                m = s.variants * ko.back() * cols;
   auto matrix = [&](size_t size) { return Matrix(size, s.shift); };
-  Inputs in{s, qo, ko, qo.back(), ko.back(), q_max, k_max, matrix(n), matrix(m), matrix(m),
-            matrix(s.stack * n), matrix(s.mask * s.heads),
+  Inputs in{s,
+            qo,
+            ko,
+            qo.back(),
+            ko.back(),
+            q_max,
+            k_max,
+            matrix(n),
+            matrix(m),
+            matrix(m),
+            matrix(s.stack * n),
+            matrix(s.mask * s.heads),
             matrix(s.bias ? (size_t)s.heads * q_max * k_max : 0),
             matrix(s.key_bias == 0   ? 0
                    : s.key_bias == 1 ? ko.back()
@@ -122,7 +132,9 @@ inline Softmax softmax(const Inputs &in, int variant, int sequence, int head, in
   const Shape &s = in.shape;
   const size_t cols = s.heads * s.width;
   Softmax w{(long long)variant * in.q_rows + in.q_offsets[sequence] + i,
-            (long long)variant * in.k_rows + in.k_offsets[sequence], {}, {}};
+            (long long)variant * in.k_rows + in.k_offsets[sequence],
+            {},
+            {}};
   int keys = s.keys[sequence];
   if (s.causal) keys = min(keys, i + 1);
   vector<double> scores(keys), errors(keys);
@@ -197,8 +209,8 @@ inline void compare(const char *what, const Shape &s, const Matrix &got, const R
     worst = fmax(worst, difference / tolerance);
     if (difference <= tolerance) continue;
     failures++;
-    printf("%s: %s: element %zu is %g, want %g within %g\n", text(s).c_str(), what, i, got[i],
-           want, tolerance);
+    printf("%s: %s: element %zu is %g, want %g within %g\n", text(s).c_str(), what, i, got[i], want,
+           tolerance);
     return;
   }
 }
@@ -231,41 +243,94 @@ inline vector<Shape> shapes() {
   }
   for (int n : {65, 80, 96, 128, 130, 193}) {
     add({.queries = {5, 35}, .keys = {}, .heads = 2, .width = n, .bias = true});
-    add({.queries = {7, 3}, .keys = {34, 2}, .heads = 1, .width = n, .key_bias = 1,
+    add({.queries = {7, 3},
+         .keys = {34, 2},
+         .heads = 1,
+         .width = n,
+         .key_bias = 1,
          .causal = true});
   }
   for (int n : {1, 2, 7, 8, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 96, 97, 128, 130}) {
     add({.queries = {n, 4}, .keys = {}, .heads = 2, .width = 8});
     add({.queries = {3, n}, .keys = {}, .heads = 1, .width = 36, .causal = true});
     add({.queries = {1, n, 2}, .keys = {n, 3, 1}, .heads = 1, .width = 5, .bias = true});
-    add({.queries = {n, 70}, .keys = {70, n}, .heads = 1, .width = 8, .bias = true,
-         .key_bias = 1, .causal = true});
+    add({.queries = {n, 70},
+         .keys = {70, n},
+         .heads = 1,
+         .width = 8,
+         .bias = true,
+         .key_bias = 1,
+         .causal = true});
   }
   for (int v : {1, 2, 3, 6}) {
-    add({.queries = {7, 1, 19, 2}, .keys = {}, .heads = 4, .width = 8, .variants = v, .mask = v,
+    add({.queries = {7, 1, 19, 2},
+         .keys = {},
+         .heads = 4,
+         .width = 8,
+         .variants = v,
+         .mask = v,
          .stack = 2});
-    add({.queries = {7, 1, 19, 2}, .keys = {}, .heads = 4, .width = 8, .variants = v, .mask = 1,
+    add({.queries = {7, 1, 19, 2},
+         .keys = {},
+         .heads = 4,
+         .width = 8,
+         .variants = v,
+         .mask = 1,
          .key_bias = 2});
-    add({.queries = {7, 1, 19, 2}, .keys = {2, 8, 1, 33}, .heads = 3, .width = 9, .variants = v,
-         .mask = v, .bias = true, .key_bias = 2, .hidden = true, .causal = true, .stack = 3});
-    add({.queries = {7, 40, 2}, .keys = {}, .heads = 2, .width = 32, .variants = v, .key_bias = 1,
+    add({.queries = {7, 1, 19, 2},
+         .keys = {2, 8, 1, 33},
+         .heads = 3,
+         .width = 9,
+         .variants = v,
+         .mask = v,
+         .bias = true,
+         .key_bias = 2,
+         .hidden = true,
+         .causal = true,
+         .stack = 3});
+    add({.queries = {7, 40, 2},
+         .keys = {},
+         .heads = 2,
+         .width = 32,
+         .variants = v,
+         .key_bias = 1,
          .hidden = true});
   }
   add({.queries = {20}, .keys = {}, .heads = 2, .width = 12, .variants = 6, .mask = 3});
   add({.queries = {20, 70}, .keys = {}, .heads = 2, .width = 64, .variants = 2, .shift = 1});
   add({.queries = {20, 70}, .keys = {}, .heads = 2, .width = 32, .variants = 2, .shift = 4});
   add({.queries = {20, 70}, .keys = {}, .heads = 2, .width = 66, .stack = 2, .shift = 3});
-  add({.queries = {40, 7}, .keys = {}, .heads = 2, .width = 16, .bias = true, .key_bias = 1,
-       .hidden = true, .causal = true, .size = 1e4});
-  add({.queries = {40, 7}, .keys = {}, .heads = 2, .width = 100, .key_bias = 1, .hidden = true,
-       .size = 1e4, .stack = 2});
+  add({.queries = {40, 7},
+       .keys = {},
+       .heads = 2,
+       .width = 16,
+       .bias = true,
+       .key_bias = 1,
+       .hidden = true,
+       .causal = true,
+       .size = 1e4});
+  add({.queries = {40, 7},
+       .keys = {},
+       .heads = 2,
+       .width = 100,
+       .key_bias = 1,
+       .hidden = true,
+       .size = 1e4,
+       .stack = 2});
   add({.queries = {3, 2}, .keys = {}, .heads = 0, .width = 4});
   for (char nan : {'q', 'k', 'v', 'd'}) {
     for (bool causal : {false, true}) {
       for (bool hidden : {false, true}) {
         for (int width : {8, 9}) {
-          add({.queries = {3, 66, 2}, .keys = {}, .heads = 2, .width = width, .key_bias = 2,
-               .hidden = hidden, .causal = causal, .nan = nan, .stack = 2});
+          add({.queries = {3, 66, 2},
+               .keys = {},
+               .heads = 2,
+               .width = width,
+               .key_bias = 2,
+               .hidden = hidden,
+               .causal = causal,
+               .nan = nan,
+               .stack = 2});
         }
       }
     }

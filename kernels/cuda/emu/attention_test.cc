@@ -13,9 +13,9 @@ static void run(Inputs &in, Matrix &y, int chunk) {
     launch<Kernel>(blocks, y.data(), (const float *)in.q.data(), (const float *)in.k.data(),
                    (const float *)in.v.data(), (const int *)in.q_offsets.data(),
                    (const int *)in.k_offsets.data(), (const float *)pointer(in.mask),
-                   (const float *)pointer(in.bias), (const float *)pointer(in.key_bias),
-                   s.variants, (int)s.queries.size(), s.heads, s.width, in.q_max, in.k_max,
-                   s.mask, (int)in.key_bias.size(), in.scale, (int)s.causal);
+                   (const float *)pointer(in.bias), (const float *)pointer(in.key_bias), s.variants,
+                   (int)s.queries.size(), s.heads, s.width, in.q_max, in.k_max, s.mask,
+                   (int)in.key_bias.size(), in.scale, (int)s.causal);
   };
   if (chunk == 32) {
     call.operator()<optin_attention_d32_f32>();

@@ -55,7 +55,7 @@ struct Block {
   size_t stack_bytes = 0;
   void (*body)(void *) = nullptr;
   void *arg = nullptr;
-  void *scheduler = nullptr;      // its stack pointer while a fiber runs
+  void *scheduler = nullptr;        // its stack pointer while a fiber runs
   unsigned char *shared = nullptr;  // dynamic shared memory
   size_t shared_bytes = 0;
   bool backwards = false;  // warps and lanes run last to first
@@ -125,8 +125,8 @@ inline void prepare_stacks(Block &b) {
   const size_t want = b.n * STACK;
   if (b.stack_bytes >= want) return;
   if (b.stacks) munmap(b.stacks, b.stack_bytes);
-  void *p = mmap(nullptr, want, PROT_READ | PROT_WRITE,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void *p = mmap(nullptr, want, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                 -1, 0);
   if (p == MAP_FAILED) {
     perror("cuemu: stacks of a block");
     abort();

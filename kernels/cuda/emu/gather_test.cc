@@ -26,15 +26,20 @@ static dim3 row_block(int C) {
   return dim3(x, 256 / x);
 }
 
-static dim3 row_grid(long long rows, int C) { return dim3((unsigned)ceil_div(rows, row_block(C).y)); }
+static dim3 row_grid(long long rows, int C) {
+  return dim3((unsigned)ceil_div(rows, row_block(C).y));
+}
 
 static void embed(int rows, int vocabulary, int C, bool added, int offset) {
-  const std::string what = name("embed", {(double)rows, (double)vocabulary, (double)C, (double)added, (double)offset});
-  const Floats table = normal((long long)vocabulary * C, 1, 0, offset), add = normal((long long)rows * C);
+  const std::string what =
+      name("embed", {(double)rows, (double)vocabulary, (double)C, (double)added, (double)offset});
+  const Floats table = normal((long long)vocabulary * C, 1, 0, offset),
+               add = normal((long long)rows * C);
   Ints ids = integers(rows, 0, vocabulary);
   ids[0] = vocabulary - 1;
   Floats dst = fresh((long long)rows * C, offset);
-  LAUNCH(optin_embed_f32, row_grid(rows, C), row_block(C), dst, table, ids, added ? add.data : nullptr, rows, C);
+  LAUNCH(optin_embed_f32, row_grid(rows, C), row_block(C), dst, table, ids,
+         added ? add.data : nullptr, rows, C);
   Want want;
   for (int r = 0; r < rows; r++) {
     for (int c = 0; c < C; c++) {
@@ -45,11 +50,13 @@ static void embed(int rows, int vocabulary, int C, bool added, int offset) {
 }
 
 static void gather(int variants, int n, int span, int C, int offset) {
-  const std::string what = name("gather", {(double)variants, (double)n, (double)span, (double)C, (double)offset});
+  const std::string what =
+      name("gather", {(double)variants, (double)n, (double)span, (double)C, (double)offset});
   const Floats x = normal((long long)variants * span * C, 1, 0, offset);
   const Ints idx = integers(n, 0, span);
   Floats dst = fresh((long long)variants * n * C, offset);
-  LAUNCH(optin_gather_f32, row_grid((long long)variants * n, C), row_block(C), dst, x, idx, variants, n, span, C);
+  LAUNCH(optin_gather_f32, row_grid((long long)variants * n, C), row_block(C), dst, x, idx,
+         variants, n, span, C);
   Want want;
   for (int r = 0; r < variants * n; r++) {
     for (int c = 0; c < C; c++) want.push_back(x[((long long)r / n * span + idx[r % n]) * C + c]);
@@ -61,7 +68,8 @@ static void gather(int variants, int n, int span, int C, int offset) {
 struct Sorted {
   Ints key, order;
   explicit Sorted(const Ints &idx) : key(idx.n, -7), order(idx.n, -7) {
-    LAUNCH(optin_sort_i32, dim3((unsigned)ceil_div(idx.n, 64)), dim3(256), key, order, idx, (int)idx.n);
+    LAUNCH(optin_sort_i32, dim3((unsigned)ceil_div(idx.n, 64)), dim3(256), key, order, idx,
+           (int)idx.n);
     std::vector<int> at(idx.n);
     for (size_t i = 0; i < at.size(); i++) at[i] = (int)i;
     std::stable_sort(at.begin(), at.end(), [&](int a, int b) { return idx[a] < idx[b]; });
@@ -76,13 +84,16 @@ struct Sorted {
 };
 
 // scatter adds, or takes the mean and its derivative, at idx.
-static void scatter(Ints idx, int span, int variants, int stack, int C, bool mean, float bad, int offset) {
+static void scatter(Ints idx, int span, int variants, int stack, int C, bool mean, float bad,
+                    int offset) {
   const int n = (int)idx.n;
-  const std::string what = name("scatter", {(double)n, (double)span, (double)variants, (double)stack, (double)C, (double)mean, bad});
+  const std::string what = name("scatter", {(double)n, (double)span, (double)variants,
+                                            (double)stack, (double)C, (double)mean, bad});
   const Sorted sorted(idx);
   Floats x = normal((long long)stack * variants * n * C, 1, 0, offset);
   if (bad != 0) x[x.n / 2] = bad;
-  Floats dst = mean ? Floats((long long)span * C, 0, offset) : normal((long long)variants * span * C, 1, 0, offset);
+  Floats dst = mean ? Floats((long long)span * C, 0, offset)
+                    : normal((long long)variants * span * C, 1, 0, offset);
   const Floats start = dst.copy();
   Want want(dst.n), size(dst.n), count(span);
   for (int i = 0; i < n; i++) count[idx[i]]++;
@@ -104,30 +115,37 @@ static void scatter(Ints idx, int span, int variants, int stack, int C, bool mea
   const unsigned chunks = (unsigned)ceil_div(n, SORTED_CHUNK);
   const dim3 grid(chunks, (unsigned)ceil_div(C, 512), variants), block(32, 4);
   Doubles edges = fresh_doubles((long long)variants * chunks * 2 * C);
-  LAUNCH(optin_scatter_f32, grid, block, dst, edges, x, sorted.key, sorted.order, n, stack, span, C, mean);
-  if (n > SORTED_CHUNK) LAUNCH(optin_scatter_edges_f32, grid, block, dst, edges, sorted.key, n, span, C, mean);
+  LAUNCH(optin_scatter_f32, grid, block, dst, edges, x, sorted.key, sorted.order, n, stack, span, C,
+         mean);
+  if (n > SORTED_CHUNK)
+    LAUNCH(optin_scatter_edges_f32, grid, block, dst, edges, sorted.key, n, span, C, mean);
   compare(what, dst, want, [&](long long i) { return eps32 * size[i]; });
   if (!mean) return;
 
   const Floats dy = normal((long long)stack * span * C, 1, 0, offset);
   Floats dx = fresh((long long)stack * n * C, offset);
-  LAUNCH(optin_scatter_mean_backward_f32, row_grid((long long)stack * n, C), row_block(C), dx, dy, idx, sorted.key, n, span, stack, C);
+  LAUNCH(optin_scatter_mean_backward_f32, row_grid((long long)stack * n, C), row_block(C), dx, dy,
+         idx, sorted.key, n, span, stack, C);
   Want back;
   for (int r = 0; r < stack * n; r++) {
     const int at = idx[r % n];
-    for (int c = 0; c < C; c++) back.push_back((float)(dy[((long long)r / n * span + at) * C + c] / count[at]));
+    for (int c = 0; c < C; c++)
+      back.push_back((float)(dy[((long long)r / n * span + at) * C + c] / count[at]));
   }
   same(what + " backward", dx, back);
 }
 
 static void patchify(int images, int channels, int height, int width, int patch, int offset) {
-  const std::string what = name("patchify", {(double)images, (double)channels, (double)height, (double)width, (double)patch, (double)offset});
+  const std::string what = name("patchify", {(double)images, (double)channels, (double)height,
+                                             (double)width, (double)patch, (double)offset});
   const int size = channels * height * width;
   const Floats image = normal((long long)images * size, 1, 0, offset);
   Floats patches = fresh(image.n, offset), back = fresh(image.n);
   const dim3 grid((size + 255) / 256, images > 2 ? images - 1 : images);
-  LAUNCH(optin_patchify_f32, grid, dim3(256), patches, image, images, channels, height, width, patch);
-  LAUNCH(optin_patchify_backward_f32, grid, dim3(256), back, patches, images, channels, height, width, patch);
+  LAUNCH(optin_patchify_f32, grid, dim3(256), patches, image, images, channels, height, width,
+         patch);
+  LAUNCH(optin_patchify_backward_f32, grid, dim3(256), back, patches, images, channels, height,
+         width, patch);
   Want want, wantBack(image.data, image.data + image.n);
   for (int b = 0; b < images; b++) {
     for (int py = 0; py < height / patch; py++) {
@@ -135,7 +153,9 @@ static void patchify(int images, int channels, int height, int width, int patch,
         for (int ch = 0; ch < channels; ch++) {
           for (int y = 0; y < patch; y++) {
             for (int x = 0; x < patch; x++) {
-              want.push_back(image[((long long)(b * channels + ch) * height + py * patch + y) * width + px * patch + x]);
+              want.push_back(
+                  image[((long long)(b * channels + ch) * height + py * patch + y) * width +
+                        px * patch + x]);
             }
           }
         }
@@ -146,10 +166,13 @@ static void patchify(int images, int channels, int height, int width, int patch,
   same(what + " backward", back, wantBack);
 }
 
-static void remove_units(int V, int N, int units, int D, int width, int stack, float bad, int offset) {
-  const std::string what = name("remove_units", {(double)V, (double)N, (double)units, (double)D, (double)width, (double)stack, bad});
+static void remove_units(int V, int N, int units, int D, int width, int stack, float bad,
+                         int offset) {
+  const std::string what = name("remove_units", {(double)V, (double)N, (double)units, (double)D,
+                                                 (double)width, (double)stack, bad});
   const int stride = units * width, rows = V * N;
-  Floats sum = normal((long long)rows * D, 1, 0, offset), consumer = normal((long long)stride * D), values = normal((long long)rows * stride);
+  Floats sum = normal((long long)rows * D, 1, 0, offset), consumer = normal((long long)stride * D),
+         values = normal((long long)rows * stride);
   Ints removed = integers(V, -1, units);
   removed[V - 1] = units - 1;
   if (V > 2) removed[1] = -1;
@@ -189,11 +212,16 @@ static void remove_units(int V, int N, int units, int D, int width, int stack, f
     if (narrow && width > 4) continue;
     Floats dst = fresh((long long)rows * D, offset), dx((long long)stack * rows * stride, 0);
     if (narrow) {
-      LAUNCH(optin_remove_units_f32, dim3(V * ((N + 63) / 64), (D + 127) / 128), dim3(32, 8), dst, sum, values, consumer, removed, N, D, stride, width);
-      LAUNCH(optin_remove_units_backward_f32, dim3((stack * rows + 3) / 4), dim3(128), dx, dy, consumer, removed, stack * rows, V, N, D, stride, width);
+      LAUNCH(optin_remove_units_f32, dim3(V * ((N + 63) / 64), (D + 127) / 128), dim3(32, 8), dst,
+             sum, values, consumer, removed, N, D, stride, width);
+      LAUNCH(optin_remove_units_backward_f32, dim3((stack * rows + 3) / 4), dim3(128), dx, dy,
+             consumer, removed, stack * rows, V, N, D, stride, width);
     } else {
-      LAUNCH(optin_remove_units_wide_f32, dim3(V * ((N + 63) / 64), (D + 63) / 64), dim3(256), dst, sum, values, consumer, removed, N, D, stride, width);
-      LAUNCH(optin_remove_units_backward_wide_f32, dim3(stack * V * ((N + 63) / 64), (width + 63) / 64), dim3(256), dx, dy, consumer, removed, V, N, D, stride, width);
+      LAUNCH(optin_remove_units_wide_f32, dim3(V * ((N + 63) / 64), (D + 63) / 64), dim3(256), dst,
+             sum, values, consumer, removed, N, D, stride, width);
+      LAUNCH(optin_remove_units_backward_wide_f32,
+             dim3(stack * V * ((N + 63) / 64), (width + 63) / 64), dim3(256), dx, dy, consumer,
+             removed, V, N, D, stride, width);
     }
     compare(what, dst, want, [&](long long i) { return eps32 * roundings * size[i]; });
     compare(what + " backward", dx, back, [&](long long i) { return eps32 * terms * backSize[i]; });
@@ -208,17 +236,21 @@ static void adamw(long long n, double size, int step, float bad, int offset) {
   if (bad != 0) g[n / 2] = bad;
   Want wantW, wantM, wantV, sizeW, sizeM;
   for (long long i = 0; i < n; i++) {
-    const double d = gradient * g[i], first = beta1 * m[i] + (1 - beta1) * d, second = beta2 * v[i] + (1 - beta2) * d * d;
-    const double moved = first / (1 - pow(beta1, step)) / (sqrt(second / (1 - pow(beta2, step))) + eps);
+    const double d = gradient * g[i], first = beta1 * m[i] + (1 - beta1) * d,
+                 second = beta2 * v[i] + (1 - beta2) * d * d;
+    const double moved =
+        first / (1 - pow(beta1, step)) / (sqrt(second / (1 - pow(beta2, step))) + eps);
     wantM.push_back(first);
     wantV.push_back(second);
     wantW.push_back(w[i] - rate * (moved + decay * w[i]));
     sizeM.push_back(fabs(beta1 * m[i]) + fabs((1 - beta1) * d));
-    sizeW.push_back(fabs(w[i]) + rate * 2 * sizeM[i] / (1 - pow(beta1, step)) / (sqrt(second / (1 - pow(beta2, step))) + eps));
+    sizeW.push_back(fabs(w[i]) + rate * 2 * sizeM[i] / (1 - pow(beta1, step)) /
+                                     (sqrt(second / (1 - pow(beta2, step))) + eps));
   }
-  LAUNCH(optin_adamw_f32, dim3((unsigned)ceil_div(n, 1024)), dim3(256), w, m, v, g, (float)gradient, (float)beta1, (float)(1 - beta1),
-         (float)(1 / (1 - pow(beta1, step))), (float)beta2, (float)(1 - beta2), (float)(1 / (1 - pow(beta2, step))), (float)rate,
-         (float)eps, (float)decay, n);
+  LAUNCH(optin_adamw_f32, dim3((unsigned)ceil_div(n, 1024)), dim3(256), w, m, v, g, (float)gradient,
+         (float)beta1, (float)(1 - beta1), (float)(1 / (1 - pow(beta1, step))), (float)beta2,
+         (float)(1 - beta2), (float)(1 / (1 - pow(beta2, step))), (float)rate, (float)eps,
+         (float)decay, n);
   compare(what + " m", m, wantM, [&](long long i) { return 2 * eps32 * sizeM[i] + 0x1p-125; });
   compare(what + " v", v, wantV, 3 * eps32, 0x1p-125);
   compare(what + " w", w, wantW, [&](long long i) { return 4 * eps32 * sizeW[i]; });
@@ -226,7 +258,8 @@ static void adamw(long long n, double size, int step, float bad, int offset) {
 
 // merge runs the matching, the order and the merge of sequences, which each lose up to k tokens.
 static void merge(std::vector<int> lengths, int V, int C, int k, int keep, float bad) {
-  const std::string what = name("merge", {(double)lengths.size(), (double)lengths[0], (double)V, (double)C, (double)k, (double)keep, bad});
+  const std::string what = name("merge", {(double)lengths.size(), (double)lengths[0], (double)V,
+                                          (double)C, (double)k, (double)keep, bad});
   const int B = (int)lengths.size(), odd = keep | 1;
   Ints offsets(B + 1), behind(B + 1);
   int longest = 0;
@@ -238,13 +271,16 @@ static void merge(std::vector<int> lengths, int V, int C, int k, int keep, float
   }
   const int rows = V * offsets[B];
   Floats x((long long)rows * C);
-  for (long long i = 0; i < x.n; i++) x[i] = (float)((int)(generator()() % 5) - 2);  // exact products, many ties
+  for (long long i = 0; i < x.n; i++)
+    x[i] = (float)((int)(generator()() % 5) - 2);  // exact products, many ties
   if (bad != 0) x[(long long)(rows / 2) * C] = bad;
 
   Floats score = fresh(rows);
   Ints partner(rows, -7), place(rows, -7), best(V * behind[B], -7), idx(rows, -7);
-  LAUNCH(optin_match_f32, dim3((longest + 63) / 64, V * B), dim3(256), score, partner, x, offsets, B, C, keep);
-  LAUNCH(optin_top_k_f32, dim3((longest + 255) / 256, V * B), dim3(256), place, nullptr, score, offsets, nullptr, B);
+  LAUNCH(optin_match_f32, dim3((longest + 63) / 64, V * B), dim3(256), score, partner, x, offsets,
+         B, C, keep);
+  LAUNCH(optin_top_k_f32, dim3((longest + 255) / 256, V * B), dim3(256), place, nullptr, score,
+         offsets, nullptr, B);
   LAUNCH(optin_top_k_f32, dim3(1, V * B), dim3(256), nullptr, best, score, offsets, behind, B);
   LAUNCH(optin_merge_i32, dim3(V * B), dim3(256), idx, place, partner, offsets, behind, B);
 
@@ -259,7 +295,8 @@ static void merge(std::vector<int> lengths, int V, int C, int k, int keep, float
         best = -std::numeric_limits<float>::max();
         for (int j = odd; j < length; j += 2) {
           double dot = 0;
-          for (int c = 0; c < C; c++) dot += (double)x[(long long)(begin + i) * C + c] * x[(long long)(begin + j) * C + c];
+          for (int c = 0; c < C; c++)
+            dot += (double)x[(long long)(begin + i) * C + c] * x[(long long)(begin + j) * C + c];
           if (dot > best) {
             best = dot;
             at = j;
@@ -272,7 +309,8 @@ static void merge(std::vector<int> lengths, int V, int C, int k, int keep, float
     const int left = behind[b + 1] - behind[b];
     std::vector<int> order(length);
     for (int i = 0; i < length; i++) order[i] = i;
-    std::stable_sort(order.begin(), order.end(), [&](int i, int j) { return wantScore[begin + i] > wantScore[begin + j]; });
+    std::stable_sort(order.begin(), order.end(),
+                     [&](int i, int j) { return wantScore[begin + i] > wantScore[begin + j]; });
     for (int i = 0; i < length; i++) {
       wantPlace[begin + order[i]] = i;
       if (i < left) wantBest.push_back(begin + order[i]);
@@ -282,7 +320,8 @@ static void merge(std::vector<int> lengths, int V, int C, int k, int keep, float
       if (wantPlace[begin + i] >= length - left) wantIdx[begin + i] = next++;
     }
     for (int i = 0; i < length; i++) {
-      if (wantPlace[begin + i] < length - left) wantIdx[begin + i] = wantIdx[(size_t)wantPartner[begin + i]];
+      if (wantPlace[begin + i] < length - left)
+        wantIdx[begin + i] = wantIdx[(size_t)wantPartner[begin + i]];
     }
   }
   same(what + " score", score, wantScore);
@@ -315,9 +354,11 @@ static void scatters() {
     scatter(integers(n, 0, 9), 9, 1, 1 + n % 3, n % 6 + 1, true, 0, n % 2);
     scatter(integers(n, 2, 3), 4, 1, 1, 5, n % 2, 0, 0);  // all at one
   }
-  for (int C : {1, 3, 4, 127, 128, 129, 516, 1030}) scatter(integers(40, 0, 3), 3, 1, 1, C, C % 2, 0, 0);
+  for (int C : {1, 3, 4, 127, 128, 129, 516, 1030})
+    scatter(integers(40, 0, 3), 3, 1, 1, C, C % 2, 0, 0);
   std::vector<int> runs;
-  for (int i = 0; i < 128; i++) runs.push_back(i < 32 ? 1 : i < 96 ? 3 : i < 97 ? 4 : 6);  // ends where chunks end, and not
+  for (int i = 0; i < 128; i++)
+    runs.push_back(i < 32 ? 1 : i < 96 ? 3 : i < 97 ? 4 : 6);  // ends where chunks end, and not
   scatter(repeated(runs), 8, 2, 2, 6, false, 0, 0);
   scatter(repeated(runs), 8, 1, 1, 6, true, 0, 0);
   std::reverse(runs.begin(), runs.end());
@@ -345,7 +386,8 @@ int main(int, char **argv) {
   patchify(4, 2, 6, 6, 1, 0);
   patchify(5, 2, 48, 32, 16, 0);
 
-  for (int D : {1, 3, 4, 5, 63, 64, 65, 127, 128, 129}) remove_units(3, 3, 5, D, 1 + D % 4, 1 + D % 3, 0, D % 2);
+  for (int D : {1, 3, 4, 5, 63, 64, 65, 127, 128, 129})
+    remove_units(3, 3, 5, D, 1 + D % 4, 1 + D % 3, 0, D % 2);
   for (int N : {1, 7, 8, 9, 63, 64, 65}) remove_units(2, N, 3, 9, 1 + N % 2, 1, 0, 0);
   for (int width : {1, 2, 3, 4, 5, 15, 16, 17, 64, 65}) remove_units(3, 5, 2, 70, width, 2, 0, 0);
   for (float bad : {not_a_number, inf}) remove_units(2, 3, 4, 9, 2, 1, bad, 0);

@@ -85,8 +85,8 @@ static void check(const char *name, const Shape &s, unsigned seed) {
   const float *xs = x.data(), *biases = bias.data(), *masks = mask.data(), *add = residual.data();
   const T *ws = w.data();
   int rows = s.rows, in = s.in, out = s.out, act = s.act;
-  void *p[] = {&to,   &xs,  &ws,  &biases, &masks,        &add,
-               &rows, &in,  &out, &act,    (void *)&span, (void *)&width};
+  void *p[] = {&to,   &xs, &ws,  &biases, &masks,        &add,
+               &rows, &in, &out, &act,    (void *)&span, (void *)&width};
   cuemu::Call<Kernel>::run(dim3(blocks), dim3(linear::Layout<T, SIDE>::THREADS), 0, p);
 
   for (int r = 0; r < s.rows; r++) {
@@ -114,10 +114,11 @@ static void check(const char *name, const Shape &s, unsigned seed) {
       worst = fmax(worst, difference / tolerance);
       if (difference <= tolerance) continue;
       failures++;
-      printf("%s: rows=%d in=%d out=%d bias=%d act=%d variants=%d units=%d residual=%d shift=%d "
-             "nan=%d: [%d, %d] is %g, want %g within %g\n",
-             name, s.rows, s.in, s.out, s.bias, s.act, s.variants, s.units, s.residual, s.shift,
-             s.nan, r, c, y[at], want, tolerance);
+      printf(
+          "%s: rows=%d in=%d out=%d bias=%d act=%d variants=%d units=%d residual=%d shift=%d "
+          "nan=%d: [%d, %d] is %g, want %g within %g\n",
+          name, s.rows, s.in, s.out, s.bias, s.act, s.variants, s.units, s.residual, s.shift, s.nan,
+          r, c, y[at], want, tolerance);
       return;
     }
   }
@@ -131,19 +132,37 @@ static void check_all(const char *name) {
     shapes.push_back({.rows = n, .in = 13, .out = 5});
     shapes.push_back({.rows = 5, .in = n, .out = 13, .bias = true});
     shapes.push_back({.rows = 13, .in = 5, .out = n, .residual = true});
-    shapes.push_back({.rows = n, .in = n, .out = n, .bias = true, .act = OPTIN_GELU,
-                      .variants = 1, .units = n, .residual = true});
+    shapes.push_back({.rows = n,
+                      .in = n,
+                      .out = n,
+                      .bias = true,
+                      .act = OPTIN_GELU,
+                      .variants = 1,
+                      .units = n,
+                      .residual = true});
   }
   for (int act : {OPTIN_IDENTITY, OPTIN_GELU, OPTIN_GELU_TANH, OPTIN_RELU, OPTIN_TANH}) {
-    shapes.push_back({.rows = 30, .in = 40, .out = 24, .bias = true, .act = act, .variants = 5,
-                      .units = 3, .residual = true});
+    shapes.push_back({.rows = 30,
+                      .in = 40,
+                      .out = 24,
+                      .bias = true,
+                      .act = act,
+                      .variants = 5,
+                      .units = 3,
+                      .residual = true});
     shapes.push_back({.rows = 9, .in = 20, .out = 20, .act = act, .nan = true});
   }
   shapes.push_back({.rows = 6, .in = 0, .out = 5, .bias = true, .residual = true});
   shapes.push_back({.rows = 70, .in = 96, .out = 72, .bias = true, .shift = 1});
   shapes.push_back({.rows = 40, .in = 96, .out = 72, .bias = true, .residual = true, .shift = 8});
-  shapes.push_back({.rows = 130, .in = 72, .out = 132, .bias = true, .act = OPTIN_GELU,
-                    .variants = 2, .units = 132, .residual = true});
+  shapes.push_back({.rows = 130,
+                    .in = 72,
+                    .out = 132,
+                    .bias = true,
+                    .act = OPTIN_GELU,
+                    .variants = 2,
+                    .units = 132,
+                    .residual = true});
   for (const Shape &s : shapes) check<Small, T, 64>(name, s, seed++);
   check<Large, T, 128>(name, shapes.back(), seed++);
   check<Large, T, 128>(name, shapes[shapes.size() - 3], seed++);

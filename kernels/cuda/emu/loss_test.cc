@@ -36,8 +36,10 @@ static Want logs(const float *x, double tau, int C) {
   return l;
 }
 
-static void kl(int V, int n, int C, double tau, double size, int stack, float bad, int offset, bool wide) {
-  const std::string what = name("kl", {(double)V, (double)n, (double)C, tau, size, (double)stack, bad, (double)wide});
+static void kl(int V, int n, int C, double tau, double size, int stack, float bad, int offset,
+               bool wide) {
+  const std::string what =
+      name("kl", {(double)V, (double)n, (double)C, tau, size, (double)stack, bad, (double)wide});
   Floats x = normal((long long)V * n * C, size, 0, offset), base = normal((long long)n * C, size);
   if (bad != 0) x[C / 2] = bad;
   const int rows = V * n;
@@ -51,7 +53,8 @@ static void kl(int V, int n, int C, double tau, double size, int stack, float ba
   add_sums(dst, partial, n);
   Want want(V), most(V, 1);
   for (int r = 0; r < rows; r++) {
-    const Want p = logs(base + (long long)(r % n) * C, tau, C), q = logs(x + (long long)r * C, tau, C);
+    const Want p = logs(base + (long long)(r % n) * C, tau, C),
+               q = logs(x + (long long)r * C, tau, C);
     for (int c = 0; c < C; c++) {
       want[r / n] += exp(p[c]) * (p[c] - q[c]);
       most[r / n] = fmax(most[r / n], fabs(p[c]) + fabs(q[c]));
@@ -74,20 +77,24 @@ static void kl(int V, int n, int C, double tau, double size, int stack, float ba
   for (int i = 0; i < stack * V; i++) d[i] = 0.25 * i - 1;
   Floats dx = fresh((long long)all * C, offset);
   if (wide) {
-    LAUNCH(optin_kl_divergence_backward_wide_f32, grid(all), dim3(512), dx, d, x, base, tau, all, rows, n, C);
+    LAUNCH(optin_kl_divergence_backward_wide_f32, grid(all), dim3(512), dx, d, x, base, tau, all,
+           rows, n, C);
   } else {
-    LAUNCH(optin_kl_divergence_backward_f32, grid(all), dim3(128), dx, d, x, base, tau, all, rows, n, C);
+    LAUNCH(optin_kl_divergence_backward_f32, grid(all), dim3(128), dx, d, x, base, tau, all, rows,
+           n, C);
   }
   Want back;
   for (int r = 0; r < all; r++) {
-    const Want p = logs(base + (long long)(r % n) * C, tau, C), q = logs(x + (long long)(r % rows) * C, tau, C);
+    const Want p = logs(base + (long long)(r % n) * C, tau, C),
+               q = logs(x + (long long)(r % rows) * C, tau, C);
     for (int c = 0; c < C; c++) back.push_back(d[r / n] * (exp(q[c]) - exp(p[c])) / tau);
   }
   compare(what + " backward", dx, back, eps32, 1e-11 * (1 + size));
 }
 
 static void squared_error(int V, long long n, int stack, float bad, int offset) {
-  const std::string what = name("squared_error", {(double)V, (double)n, (double)stack, bad, (double)offset});
+  const std::string what =
+      name("squared_error", {(double)V, (double)n, (double)stack, bad, (double)offset});
   Floats x = normal(V * n, 1, 0, offset), base = normal(n);
   if (bad != 0) x[n - 1] = bad;
   const int chunks = (int)std::min(ceil_div(n, 8192), std::max(1LL, 2048LL / V));
@@ -104,10 +111,12 @@ static void squared_error(int V, long long n, int stack, float bad, int offset) 
   Doubles d(stack * V);
   for (int i = 0; i < stack * V; i++) d[i] = 0.3 * i - 1;
   Floats dx = fresh(stack * V * n, offset);
-  LAUNCH(optin_squared_error_backward_f32, dim3((unsigned)ceil_div(n, 1024), stack * V > 2 ? 2 : 1), dim3(256), dx, d, x, base, stack * V, V, n);
+  LAUNCH(optin_squared_error_backward_f32, dim3((unsigned)ceil_div(n, 1024), stack * V > 2 ? 2 : 1),
+         dim3(256), dx, d, x, base, stack * V, V, n);
   Want back;
   for (int o = 0; o < stack * V; o++) {
-    for (long long i = 0; i < n; i++) back.push_back(2 * d[o] * ((double)x[o % V * n + i] - base[i]));
+    for (long long i = 0; i < n; i++)
+      back.push_back(2 * d[o] * ((double)x[o % V * n + i] - base[i]));
   }
   compare(what + " backward", dx, back, 2 * eps32, 0);
 }
@@ -119,7 +128,8 @@ static double gram_loss(const Floats &aa, const Floats &ae, const Floats &ee, in
   for (int i = 0; i < D; i++) {
     for (int j = 0; j < D; j++) {
       const long long ij = (long long)i * D + j, ji = (long long)j * D + i;
-      const double terms[] = {2.0 * aa[ij] * ee[ji], 2.0 * ae[ij] * ae[ji], 4.0 * ae[ij] * ee[ji], (double)ee[ij] * ee[ij]};
+      const double terms[] = {2.0 * aa[ij] * ee[ji], 2.0 * ae[ij] * ae[ji], 4.0 * ae[ij] * ee[ji],
+                              (double)ee[ij] * ee[ij]};
       for (double t : terms) {
         loss += t;
         *size += fabs(t);
@@ -142,13 +152,15 @@ static void manifold_grams(int D, int stack, float bad) {
   const double want = 2.5 + gram_loss(aa, ae, ee, D, &size);
   compare(what, last, Want{want}, [&](long long) { return 1e-13 * size; });
   const Floats none(n);
-  LAUNCH(optin_manifold_loss_f64, dim3(tiles, tiles), dim3(32, 8), partial, bad != 0 ? none : aa, none, none, D);
+  LAUNCH(optin_manifold_loss_f64, dim3(tiles, tiles), dim3(32, 8), partial, bad != 0 ? none : aa,
+         none, none, D);
   same(what + " no difference", partial, Want(tiles * tiles, 0));
 
   Doubles d(stack);
   for (int i = 0; i < stack; i++) d[i] = 0.3 * i - 1;
   Floats daa = fresh(stack * n), dae = fresh(stack * n), dee = fresh(stack * n);
-  LAUNCH(optin_manifold_loss_backward_f32, dim3(tiles, tiles), dim3(32, 8), daa, dae, dee, d, aa, ae, ee, stack, D);
+  LAUNCH(optin_manifold_loss_backward_f32, dim3(tiles, tiles), dim3(32, 8), daa, dae, dee, d, aa,
+         ae, ee, stack, D);
   Want wantAA, wantAE, wantEE, sizeEE;
   for (int part = 0; part < stack; part++) {
     for (int i = 0; i < D; i++) {
@@ -176,7 +188,8 @@ static void manifold_rows_all(int n, int D, double size, int stack, float bad) {
     for (int j = 0; j < n; j++) {
       double d = 0, terms = 0;
       for (int c = 0; c < D; c++) {
-        const double ai = a[(long long)i * D + c], aj = a[(long long)j * D + c], ei = e[(long long)i * D + c], ej = e[(long long)j * D + c];
+        const double ai = a[(long long)i * D + c], aj = a[(long long)j * D + c],
+                     ei = e[(long long)i * D + c], ej = e[(long long)j * D + c];
         d += ai * ej + ei * aj + ei * ej;
         terms += fabs(ai * ej) + fabs(ei * aj) + fabs(ei * ej);
       }
@@ -210,7 +223,8 @@ static void manifold_rows_all(int n, int D, double size, int stack, float bad) {
   Doubles d(stack);
   for (int i = 0; i < stack; i++) d[i] = 0.3 * i - 1;
   Floats da = fresh(stack * all), de = fresh(stack * all);
-  LAUNCH(optin_manifold_rows_scale_f32, dim3((unsigned)ceil_div(all, 256)), dim3(256), da, de, d, me, ma, stack, all);
+  LAUNCH(optin_manifold_rows_scale_f32, dim3((unsigned)ceil_div(all, 256)), dim3(256), da, de, d,
+         me, ma, stack, all);
   Want wantA, wantE;
   for (int part = 0; part < stack; part++) {
     for (long long i = 0; i < all; i++) {
@@ -240,13 +254,16 @@ static void sum_rows(int rows, long long C, float bad, int offset) {
   Doubles partial = fresh_doubles(chunks * C);
   LAUNCH(optin_sum_rows_f32, dim3((unsigned)tiles, chunks), dim3(32, 8), dst, partial, x, rows, C);
   if (chunks > 1) {
-    LAUNCH(optin_add_columns_f32, dim3((unsigned)ceil_div(C, 256)), dim3(256), dst, partial, chunks, C, C);
+    LAUNCH(optin_add_columns_f32, dim3((unsigned)ceil_div(C, 256)), dim3(256), dst, partial, chunks,
+           C, C);
   }
   compare(what, dst, want, [&](long long c) { return eps32 * size[c]; });
 }
 
-static void unit_sums(std::vector<int> lengths, int span, int copies, int yCopies, int units, int width, float bad) {
-  const std::string what = name("unit_sums", {(double)lengths.size(), (double)span, (double)copies, (double)yCopies, (double)units, (double)width, bad});
+static void unit_sums(std::vector<int> lengths, int span, int copies, int yCopies, int units,
+                      int width, float bad) {
+  const std::string what = name("unit_sums", {(double)lengths.size(), (double)span, (double)copies,
+                                              (double)yCopies, (double)units, (double)width, bad});
   const int segments = lengths.empty() ? 1 : (int)lengths.size(), C = units * width;
   Ints offsets(segments + 1);
   int longest = 0;
@@ -269,7 +286,8 @@ static void unit_sums(std::vector<int> lengths, int span, int copies, int yCopie
     for (int s = 0; s < segments; s++) {
       for (int at = offsets[s]; at < offsets[s + 1]; at++) {
         for (int c = 0; c < C; c++) {
-          const double t = (double)x[((long long)copy * span + at) * C + c] * y[((long long)(copy % yCopies) * span + at) * C + c];
+          const double t = (double)x[((long long)copy * span + at) * C + c] *
+                           y[((long long)(copy % yCopies) * span + at) * C + c];
           added[(long long)s * units + c / width] += t;
           size[(long long)s * units + c / width] += fabs(t);
         }
@@ -283,10 +301,12 @@ static void unit_sums(std::vector<int> lengths, int span, int copies, int yCopie
     wantWide[i] = wide[i] + added[i];
   }
   const long long tiles = ceil_div(C, 128);
-  const int chunks = (int)std::min(std::max(1LL, ceil_div((long long)copies * longest, 64)), std::max(1LL, 512 / (tiles * segments)));
+  const int chunks = (int)std::min(std::max(1LL, ceil_div((long long)copies * longest, 64)),
+                                   std::max(1LL, 512 / (tiles * segments)));
   Doubles partial = fresh_doubles((long long)segments * chunks * C);
   const int *at = lengths.empty() ? nullptr : offsets.data;
-  LAUNCH(optin_unit_products_f32, dim3((unsigned)tiles, chunks, segments), dim3(32, 8), partial, x, y, at, span, copies, yCopies, C);
+  LAUNCH(optin_unit_products_f32, dim3((unsigned)tiles, chunks, segments), dim3(32, 8), partial, x,
+         y, at, span, copies, yCopies, C);
   const dim3 grid((unsigned)ceil_div((long long)segments * units, 8));
   LAUNCH(optin_unit_sums_f32, grid, dim3(32, 8), dst, partial, segments, chunks, units, width);
   LAUNCH(optin_unit_sums_f64, grid, dim3(32, 8), wide, partial, segments, chunks, units, width);

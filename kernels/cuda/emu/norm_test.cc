@@ -22,21 +22,23 @@ struct Shape {
 
   std::string name(const char *kernel) const {
     char text[200];
-    snprintf(text, sizeof text, "%s rows=%d C=%d stack=%d residual=%d deviation=%g mean=%g eps=%g offset=%d bad=%g wide=%d",
-             kernel, rows, C, stack, residual, deviation, mean, eps, offset, bad, wide);
+    snprintf(
+        text, sizeof text,
+        "%s rows=%d C=%d stack=%d residual=%d deviation=%g mean=%g eps=%g offset=%d bad=%g wide=%d",
+        kernel, rows, C, stack, residual, deviation, mean, eps, offset, bad, wide);
     return text;
   }
   dim3 grid() const { return wide ? dim3(rows) : dim3((rows + 3) / 4); }
   dim3 block() const { return wide ? dim3(512) : dim3(128); }
 };
 
-#define BY_TEAM(kernel, ...)                                                \
-  do {                                                                      \
-    if (s.wide) {                                                           \
-      LAUNCH(optin_##kernel##_wide_f32, s.grid(), s.block(), __VA_ARGS__);  \
-    } else {                                                                \
-      LAUNCH(optin_##kernel##_f32, s.grid(), s.block(), __VA_ARGS__);       \
-    }                                                                       \
+#define BY_TEAM(kernel, ...)                                               \
+  do {                                                                     \
+    if (s.wide) {                                                          \
+      LAUNCH(optin_##kernel##_wide_f32, s.grid(), s.block(), __VA_ARGS__); \
+    } else {                                                               \
+      LAUNCH(optin_##kernel##_f32, s.grid(), s.block(), __VA_ARGS__);      \
+    }                                                                      \
   } while (0)
 
 // Row is one row in double precision.
@@ -76,7 +78,8 @@ static void layernorm_all(const Shape &s) {
   for (const Row &r : row) {
     for (int c = 0; c < s.C; c++) {
       want.push_back(gamma[c] * r.z[c] + beta[c]);
-      scale.push_back((fabs(gamma[c]) * (r.size + 1) * (1 + fabs(r.z[c])) + fabs(beta[c])) * 2 * eps32);
+      scale.push_back((fabs(gamma[c]) * (r.size + 1) * (1 + fabs(r.z[c])) + fabs(beta[c])) * 2 *
+                      eps32);
     }
   }
   compare(s.name("layernorm"), y, want, [&](long long i) { return scale[i]; });
@@ -105,14 +108,18 @@ static void layernorm_all(const Shape &s) {
   Floats moments = fresh(4 * s.rows);
   pack *packs = (pack *)moments.data;
   BY_TEAM(layernorm_moments, packs, x, more, s.eps, s.rows, s.C);
-  const int tiles = (int)ceil_div(s.C, 128), chunks = std::min((s.rows + 31) / 32, std::max(1, 512 / tiles));
+  const int tiles = (int)ceil_div(s.C, 128),
+            chunks = std::min((s.rows + 31) / 32, std::max(1, 512 / tiles));
   Doubles partial = fresh_doubles((long long)chunks * 2 * s.C);
-  LAUNCH(optin_layernorm_weights_f32, dim3(tiles, chunks), dim3(32, 8), partial, dy, x, more, packs, s.rows, s.stack, s.C);
+  LAUNCH(optin_layernorm_weights_f32, dim3(tiles, chunks), dim3(32, 8), partial, dy, x, more, packs,
+         s.rows, s.stack, s.C);
   Floats dgamma = normal(s.C), dbeta = normal(s.C);
   const Floats gamma0 = dgamma.copy(), beta0 = dbeta.copy();
   const dim3 grid((s.C + 255) / 256);
-  LAUNCH(optin_add_columns_f32, grid, dim3(256), dgamma, partial, chunks, 2LL * s.C, (long long)s.C);
-  LAUNCH(optin_add_columns_f32, grid, dim3(256), dbeta, partial.data + s.C, chunks, 2LL * s.C, (long long)s.C);
+  LAUNCH(optin_add_columns_f32, grid, dim3(256), dgamma, partial, chunks, 2LL * s.C,
+         (long long)s.C);
+  LAUNCH(optin_add_columns_f32, grid, dim3(256), dbeta, partial.data + s.C, chunks, 2LL * s.C,
+         (long long)s.C);
   Want wantGamma(s.C), wantBeta(s.C), size(s.C, 1), sizeBeta(s.C, 1);
   for (int c = 0; c < s.C; c++) {
     wantGamma[c] = gamma0[c];
@@ -128,8 +135,10 @@ static void layernorm_all(const Shape &s) {
       size[c] += fabs(d) * (1 + fabs(r.z[c])) * (1 + r.size);
     }
   }
-  compare(s.name("layernorm_weights gamma"), dgamma, wantGamma, [&](long long i) { return size[i] * 2 * eps32; });
-  compare(s.name("layernorm_weights beta"), dbeta, wantBeta, [&](long long i) { return sizeBeta[i] * eps32; });
+  compare(s.name("layernorm_weights gamma"), dgamma, wantGamma,
+          [&](long long i) { return size[i] * 2 * eps32; });
+  compare(s.name("layernorm_weights beta"), dbeta, wantBeta,
+          [&](long long i) { return sizeBeta[i] * eps32; });
 }
 
 static Want softmax_of(const float *x, int C) {
@@ -206,7 +215,8 @@ static void normalize_all(const Shape &s) {
   }
   compare(s.name("normalize"), phi, want, 1.5 * eps32, 0x1p-125);
   compare(s.name("normalize own phi"), none, zero, 0, 0);
-  compare(s.name("normalize phi"), y, difference, [&](long long i) { return 2 * eps32 * (fabs(want[i]) + fabs(other[i])); });
+  compare(s.name("normalize phi"), y, difference,
+          [&](long long i) { return 2 * eps32 * (fabs(want[i]) + fabs(other[i])); });
 
   Want back, scale;
   for (int i = 0; i < s.stack * s.rows; i++) {
@@ -219,7 +229,8 @@ static void normalize_all(const Shape &s) {
     }
     for (int c = 0; c < s.C; c++) {
       back.push_back(l == 0 ? 0 : (d[c] - along * row[c] / l) / l);
-      scale.push_back(l == 0 ? 0 : (fabs(d[c]) + size * fabs(row[c] / l)) / l * 4 * eps32 + 0x1p-125);
+      scale.push_back(l == 0 ? 0
+                             : (fabs(d[c]) + size * fabs(row[c] / l)) / l * 4 * eps32 + 0x1p-125);
     }
   }
   compare(s.name("normalize_backward"), dx, back, [&](long long i) { return scale[i]; });
@@ -235,7 +246,8 @@ int main(int, char **argv) {
   int stack = 0;
   for (int C : {1, 2, 3, 4, 5, 31, 32, 33, 127, 128, 129, 192, 1023, 1024}) {
     stack = stack % 3 + 1;
-    for (bool residual : {false, true}) all({5, C, stack, residual, 1, 0, 1e-5, residual, 0, false});
+    for (bool residual : {false, true})
+      all({5, C, stack, residual, 1, 0, 1e-5, residual, 0, false});
   }
   for (int C : {1, 7, 1025, 2047, 2048, 2049, 4100}) all({3, C, 2, true, 1, 0, 1e-5, 0, 0, true});
   for (int rows : {1, 2, 3, 4, 9, 70}) all({rows, 20, 1, false, 1, 0, 1e-12, 0, 0, false});

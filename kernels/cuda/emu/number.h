@@ -15,14 +15,14 @@ struct __nv_bfloat16 {
   uint16_t bits;
 };
 
-#define CUEMU_VECTOR(T, name, bytes)                                                    \
-  struct __attribute__((aligned(2 * bytes))) name##2 {                                  \
-    T x, y;                                                                             \
-  };                                                                                    \
-  struct __attribute__((aligned(4 * bytes > 16 ? 16 : 4 * bytes))) name##4 {            \
-    T x, y, z, w;                                                                       \
-  };                                                                                    \
-  inline name##2 make_##name##2(T x, T y) { return {x, y}; }                            \
+#define CUEMU_VECTOR(T, name, bytes)                                         \
+  struct __attribute__((aligned(2 * bytes))) name##2 {                       \
+    T x, y;                                                                  \
+  };                                                                         \
+  struct __attribute__((aligned(4 * bytes > 16 ? 16 : 4 * bytes))) name##4 { \
+    T x, y, z, w;                                                            \
+  };                                                                         \
+  inline name##2 make_##name##2(T x, T y) { return {x, y}; }                 \
   inline name##4 make_##name##4(T x, T y, T z, T w) { return {x, y, z, w}; }
 CUEMU_VECTOR(float, float, 4)
 CUEMU_VECTOR(double, double, 8)
@@ -124,8 +124,8 @@ inline T atomicAdd(T *p, T v) {
 template <class T>
 inline T atomicMax(T *p, T v) {
   T old = *p;
-  while (old < v && !__atomic_compare_exchange_n(p, &old, v, false, __ATOMIC_RELAXED,
-                                                 __ATOMIC_RELAXED)) {
+  while (old < v &&
+         !__atomic_compare_exchange_n(p, &old, v, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
   }
   return old;
 }

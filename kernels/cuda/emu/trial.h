@@ -16,8 +16,7 @@
 
 #include "platform.cuh"
 
-#define LAUNCH(kernel, grid, block, ...) \
-  trial::launch(grid, block, [&] { kernel(__VA_ARGS__); })
+#define LAUNCH(kernel, grid, block, ...) trial::launch(grid, block, [&] { kernel(__VA_ARGS__); })
 
 namespace trial {
 
@@ -136,8 +135,7 @@ void compare(const std::string &what, const Array<T> &got, const std::vector<dou
 template <class T>
 void compare(const std::string &what, const Array<T> &got, const std::vector<double> &want,
              double relative, double absolute) {
-  compare(what, got, want,
-          [&](long long i) { return relative * std::fabs(want[i]) + absolute; });
+  compare(what, got, want, [&](long long i) { return relative * std::fabs(want[i]) + absolute; });
 }
 
 template <class T>
