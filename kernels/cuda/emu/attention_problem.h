@@ -2,6 +2,7 @@
 // plain loops in double precision.
 #pragma once
 
+#include <cctype>
 #include <cstdio>
 #include <random>
 #include <string>
@@ -23,7 +24,7 @@ struct Shape {
   bool hidden = false;  // the key bias hides some keys, and all of the last sequence
   bool causal = false;
   double size = 1;  // of the scores
-  char nan = 0;     // 'q', 'k', 'v', 'd' (dy) has one
+  char nan = 0;     // 'q', 'k', 'v', 'd' (dy) has one in its middle, 'Q' to 'D' at its end
   int stack = 1;    // gradients
   int shift = 0;    // floats between the start of memory and of each matrix
 };
@@ -115,6 +116,7 @@ inline Inputs inputs(Shape s, unsigned seed) {
   if (s.hidden) hide(in, rng);
   for (auto [name, x] : {std::pair{'q', &in.q}, {'k', &in.k}, {'v', &in.v}, {'d', &in.dy}}) {
     if (s.nan == name) (*x)[x->size() / 2] = NAN;
+    if (s.nan == toupper(name)) (*x)[x->size() - 1] = NAN;
   }
   return in;
 }
@@ -335,6 +337,16 @@ inline vector<Shape> shapes() {
       }
     }
     add({.queries = {5}, .keys = {}, .heads = 1, .width = 70, .causal = true, .nan = nan});
+    for (int width : {6, 40}) {  // one in a sequence that sees nothing
+      add({.queries = {3, 20},
+           .keys = {},
+           .heads = 1,
+           .width = width,
+           .key_bias = 1,
+           .hidden = true,
+           .nan = (char)toupper(nan),
+           .stack = 2});
+    }
   }
   return all;
 }
