@@ -9,7 +9,8 @@
 #
 # --only runs the steps after the builds whose titles match, and names the others.
 # --emulated is for a machine without a GPU: the kernels run on the emulator, at tiny shapes.
-# It shows that the steps work, and nothing of a GPU.
+# It shows that the steps work, and nothing of a GPU's speed; and it adds what only the
+# emulator can do: the compiler's sanitizers, and mutants of the kernels.
 #
 # One device is used, the first, or that of CUDA_VISIBLE_DEVICES. Tools are looked for on the
 # path and in CUDA_HOME; PYTHON names the Python that has PyTorch.
@@ -117,6 +118,7 @@ else
   . "$work/settings"
   section "program for the emulator" scripts/cuda-build go build -tags cuda -o "$program" ./bench/cmd/optin
 fi
+check "registers, shared memory and spills" cat kernels/cuda/resources.txt
 check "conformance" scripts/test-cuda
 check "self-test: each op against its roofline (products are cuBLAS's)" "$program" selftest --device cuda --threads 1 ${size[@]+"${size[@]}"}
 for precision in tf32 bf16 fp16; do # products with weights are this project's own, beside cuBLAS's under PyTorch
@@ -124,7 +126,9 @@ for precision in tf32 bf16 fp16; do # products with weights are this project's o
 done
 
 if [ -n "$emulated" ]; then
-  skip "memory, race and synchronization checkers" "compute-sanitizer looks at code that runs on a GPU. Without one, SANITIZE=1 scripts/test-cuda has the compiler's sanitizers."
+  check "conformance under the address and undefined-behaviour sanitizers" env SANITIZE=1 scripts/test-cuda
+  check "mutants: barriers and guards taken out" bash -o pipefail -c "scripts/mutate | grep -E '^(survived|mutate:)'"
+  skip "memory, race and synchronization checkers" "compute-sanitizer looks at code that runs on a GPU."
 elif checker=$(find_tool compute-sanitizer); then
   for tool in memcheck racecheck synccheck initcheck; do
     check "$tool" "$checker" --tool "$tool" --error-exitcode 9 "$program" selftest --device cuda --threads 1 --quick --time=false
