@@ -67,5 +67,5 @@ mutate: ## take barriers and guards out of the CUDA kernels, one at a time (SAMP
 
 clean: ## remove what building and testing leave behind
 	rm -rf bin .venv kernels/cuda/images/*.cubin kernels/cuda/images/*.ptx kernels/cuda/images/*.sha256
-	rm -rf kernels/cuda/emu/build kernels/cuda/emu/build-sanitized
+	rm -rf kernels/cuda/emu/build kernels/cuda/emu/build-*
 	find . -name '*.got' -type f -delete

@@ -19,13 +19,15 @@ __device__ __forceinline__ log_softmax log_softmax_of(const float *x, double tau
     for_columns(c, C, [&](int k) { top = fmaxf(top, p.at[k]); });
   });
   log_softmax l = {1 / tau, 0};
-  l.shift = team_max<T>(top) * l.scale;
+  const double most = team_max<T>(top);
+  l.shift = most * l.scale;
   double sum = 0;
   for_packs<T, 0>(C, [&](int, int c) {
     const pack p = load_pack(x, c, C, wide);
     for_columns(c, C, [&](int k) { sum += exp(l.of(p.at[k])); });
   });
-  l.shift += log(team_sum<T>(sum));
+  // A product and a sum would be fused for one of two equal rows, and not for the other.
+  l.shift = fma(most, l.scale, log(team_sum<T>(sum)));
   return l;
 }
 

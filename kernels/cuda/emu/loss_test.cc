@@ -329,6 +329,8 @@ static void squared_norm(long long n, double size, float bad, int offset) {
 
 int main(int, char **argv) {
   for (int C : {1, 2, 3, 4, 5, 33, 127, 128, 130}) kl(3, 5, C, 4, 2, 1 + C % 3, 0, C % 2, false);
+  // 1/3 is rounded, as is what is multiplied by it: equal rows must be rounded alike.
+  for (bool wide : {false, true}) kl(2, 40, 10, 3, 3, 1, 0, 0, wide);
   for (int C : {1, 3, 1025, 2050}) kl(2, 2, C, 1, 10, 2, 0, 0, true);
   for (float bad : {0.f, not_a_number, inf, -inf}) kl(2, 3, 7, 2, 1, 1, bad, 0, bad == inf);
   kl(2, 3, 26, 4, 1e4, 2, 0, 0, false);
