@@ -2,11 +2,13 @@ package record
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"reflect"
 	"slices"
 )
 
@@ -23,7 +25,7 @@ func Load(path string) (*Record, error) {
 		Version int `json:"version"`
 	}
 	if err := json.Unmarshal(data, &head); err != nil {
-		return nil, fmt.Errorf("record: %s: %w", path, explain(err, data))
+		return nil, fmt.Errorf("record: %s: %w: the file is damaged, or no record of an experiment: run the experiment again", path, explain(err, data))
 	}
 	switch {
 	case head.Version < 1:
@@ -34,7 +36,7 @@ func Load(path string) (*Record, error) {
 	}
 	rec := new(Record)
 	if err := json.Unmarshal(data, rec); err != nil {
-		return nil, fmt.Errorf("record: %s: %w", path, explain(err, data))
+		return nil, fmt.Errorf("record: %s: %w: the file is damaged, run the experiment again", path, explain(err, data))
 	}
 	if err := rec.check(); err != nil {
 		return nil, fmt.Errorf("record: %s: %w: the file is damaged, run the experiment again", path, err)
@@ -64,17 +66,53 @@ func (r *Record) check() error {
 
 func nameless(m Metric) bool { return m.Name == "" }
 
-// explain adds the line to an error of decoding.
+// explain says in which line JSON cannot be decoded, and why, in words of JSON and
+// none of Go.
 func explain(err error, data []byte) error {
 	line := func(offset int64) int {
 		return 1 + bytes.Count(data[:min(int64(len(data)), offset)], []byte("\n"))
 	}
 	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return fmt.Errorf("line %d: %w: the file is damaged, run the experiment again", line(e.Offset), e)
+		return fmt.Errorf("line %d: %w", line(e.Offset), e)
 	}
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Errorf("line %d: %s holds a %s, want %s: the file is damaged, run the experiment again",
-			line(e.Offset), e.Field, e.Value, e.Type)
+		return fmt.Errorf("line %d: %s holds %s, want %s", line(e.Offset), cmp.Or(e.Field, "the file"), held(e.Value), wanted(e.Type))
 	}
 	return err
+}
+
+// held words what package json says that a value is, such as "array" or "number 1.5".
+func held(value string) string {
+	switch value {
+	case "array":
+		return "a list"
+	case "object":
+		return "an object"
+	case "string":
+		return "a text"
+	case "bool":
+		return "true or false"
+	}
+	return "a " + value
+}
+
+// wanted words what JSON has for a type.
+func wanted(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return wanted(t.Elem())
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	case reflect.Slice, reflect.Array:
+		return "a list"
+	case reflect.String:
+		return "a text"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return "a whole number from 0"
+	}
+	return "a whole number"
 }

@@ -126,7 +126,13 @@ func TestLoadErrors(t *testing.T) {
 		{"newer", `{"version": 99, "models": 3}`, "has version 99, this program reads up to 1: use a newer optin"},
 		{"foreign", `{"a": 1}`, "has no version"},
 		{"truncated", "{\"version\": 1,\n\"name\": ", "line 2: unexpected end of JSON input: the file is damaged"},
-		{"mistyped", "{\"version\": 1,\n\"runs\": {}}", "line 2: runs holds a object"},
+		{"mistyped", "{\"version\": 1,\n\"runs\": {}}", "line 2: runs holds an object, want a list: the file is damaged, run the experiment again"},
+		{"a list", "[{\"version\": 1}]\n", "line 1: the file holds a list, want an object: the file is damaged, or no record of an experiment"},
+		{"a text", `"record"`, "the file holds a text, want an object"},
+		{"list for a run", `{"version": 1, "runs": [[1]]}`, "runs holds a list, want an object"},
+		{"text for a share", `{"version": 1, "runs": [{"keep": "half"}]}`, "runs.keep holds a text, want a number"},
+		{"half an example", `{"version": 1, "runs": [{"verify": {"examples": 1.5}}]}`, "runs.verify.examples holds a number 1.5, want a whole number"},
+		{"negative seed", `{"version": 1, "runs": [{"seed": -1}]}`, "runs.seed holds a number -1, want a whole number from 0"},
 		{"nameless", `{"version": 1, "models": [{"name": "a"}], "runs": [{"model": "a", "metrics": [{"n": 3}]}]}`, "runs[0] has a metric without a name: the file is damaged"},
 		{"stray run", `{"version": 1, "models": [{"name": "a"}], "runs": [{"model": "b"}]}`, `runs[0] is of the model "b", which is not in it`},
 	} {
@@ -136,12 +142,63 @@ func TestLoadErrors(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err := Load(path)
-			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "Go ") {
 				t.Errorf("got %v, want %s", err, c.want)
 			}
 		})
 	}
 	if _, err := Load(filepath.Join(t.TempDir(), "none.json")); err == nil || !strings.Contains(err.Error(), "run the experiment first") {
 		t.Errorf("missing: %v", err)
+	}
+}
+
+// TestSaveScores writes over scores, and over nothing else.
+func TestSaveScores(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "scores.json")
+	scores := []Scores{{Model: "m", Method: "random", Sites: []Site{{Kind: Heads, Values: []float64{1, 2}}}}}
+	for range 2 {
+		if err := SaveScores(path, scores); err != nil {
+			t.Fatal(err)
+		}
+	}
+	own, err := os.ReadFile(path)
+	if err != nil || !strings.Contains(string(own), `"random"`) {
+		t.Fatalf("%s %v", own, err)
+	}
+	for _, text := range []string{"", "precious", "[]", "[1, 2]", `[{"model": "m"}]`, `{"version": 1}`, string(own) + "more", string(own[:len(own)/2])} {
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range []error{MayHoldScores(path), SaveScores(path, scores)} {
+			if err == nil || !strings.Contains(err.Error(), path+": is there already and holds no scores") {
+				t.Errorf("over %q: %v", text, err)
+			}
+		}
+		if got, _ := os.ReadFile(path); string(got) != text {
+			t.Errorf("%q became %q", text, got)
+		}
+	}
+	if err := MayHoldScores(dir); err == nil || !strings.Contains(err.Error(), "is no file that scores can be written to") {
+		t.Errorf("over a folder: %v", err)
+	}
+	if err := MayHoldScores(filepath.Join(dir, "none", "scores.json")); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestOpenTrainingErrors says what is wrong in words of JSON.
+func TestOpenTrainingErrors(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "train.json")
+	for text, want := range map[string]string{
+		"[]":                  "the file holds a list, want an object: it is damaged, or no record of a training",
+		"{\n\"steps\": true}": "line 2: steps holds true or false, want a whole number",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := OpenTraining(path); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "Go ") {
+			t.Errorf("got %v, want %s", err, want)
+		}
 	}
 }

@@ -85,7 +85,7 @@ func OpenTraining(path string) (*Training, error) {
 	}
 	var t Training
 	if err := json.Unmarshal(text, &t); err != nil {
-		return nil, fmt.Errorf("record: %s: %w: it is damaged, or no record of a training", path, err)
+		return nil, fmt.Errorf("record: %s: %w: it is damaged, or no record of a training", path, explain(err, text))
 	}
 	return &t, nil
 }

@@ -13,6 +13,7 @@ import (
 type planFlags struct {
 	set                       []string
 	model, task, data, device string
+	method                    string
 	threads                   int
 	output                    string
 }
@@ -30,6 +31,11 @@ func (f *planFlags) add(cmd *cobra.Command, single bool) {
 		flags.StringVar(&f.task, "task", "", "`name` of the task (key task.name)")
 		flags.StringVar(&f.data, "data", "", "`folder` of the task's data (key task.path)")
 	}
+}
+
+// addMethod registers the flag of the commands that score.
+func (f *planFlags) addMethod(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.method, "method", experiment.Trajectory, "how units are scored (key score.method)")
 }
 
 // plan reads the experiment file in args, if there is one, and the flags.
@@ -54,6 +60,7 @@ func (f *planFlags) overrides(cmd *cobra.Command) []string {
 	for _, flag := range []struct{ name, key, value string }{
 		{"model", "model.path", f.model}, {"task", "task.name", f.task}, {"data", "task.path", f.data},
 		{"device", "device", f.device}, {"threads", "threads", fmt.Sprint(f.threads)}, {"output", "output", f.output},
+		{"method", "score.method", f.method},
 	} {
 		if cmd.Flags().Changed(flag.name) {
 			list = append(list, flag.key+"="+flag.value)

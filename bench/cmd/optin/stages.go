@@ -11,8 +11,6 @@ import (
 	"optin/bench/experiment"
 	"optin/bench/record"
 
-	"encoding/json"
-
 	"github.com/spf13/cobra"
 )
 
@@ -30,16 +28,21 @@ func scoreCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if out == "" {
+				out = filepath.Join(p.Output, "scores.json")
+			} else if err := disk.MakeFolder(filepath.Dir(out)); err != nil {
+				return err
+			}
+			if err := record.MayHoldScores(out); err != nil {
+				return err
+			}
 			return withHost(cmd, p, func(h *experiment.Host) error {
 				scores, err := h.Scores(cmd.Context(), p)
 				if err != nil {
 					return err
 				}
 				h.Progress.Close()
-				if out == "" {
-					out = filepath.Join(p.Output, "scores.json")
-				}
-				if err := writeJSON(out, scores); err != nil {
+				if err := record.SaveScores(out, scores); err != nil {
 					return err
 				}
 				printScores(cmd.OutOrStdout(), scores)
@@ -49,16 +52,9 @@ func scoreCommand() *cobra.Command {
 		},
 	}
 	f.add(cmd, true)
+	f.addMethod(cmd)
 	cmd.Flags().StringVar(&out, "out", "", "`file` for the scores, as JSON (default: scores.json in the results folder)")
 	return cmd
-}
-
-func writeJSON(path string, value any) error {
-	text, err := json.MarshalIndent(value, "", " ")
-	if err != nil {
-		return err
-	}
-	return disk.WriteFile(path, append(text, '\n'))
 }
 
 // printScores shows how the scores of each site are spread.
@@ -78,7 +74,7 @@ func printScores(w io.Writer, all []record.Scores) {
 
 func pruneCommand() *cobra.Command {
 	var f planFlags
-	var out, format, method string
+	var out, format string
 	var keep float64
 	cmd := &cobra.Command{
 		Use:   "prune [FILE.toml] --out FOLDER",
@@ -93,9 +89,6 @@ func pruneCommand() *cobra.Command {
 			}
 			if cmd.Flags().Changed("keep") {
 				f.set = append(f.set, fmt.Sprintf("search.keep=%v", keep))
-			}
-			if cmd.Flags().Changed("method") {
-				f.set = append(f.set, "score.method="+method)
 			}
 			p, err := f.plan(cmd, args)
 			if err != nil {
@@ -113,16 +106,16 @@ func pruneCommand() *cobra.Command {
 		},
 	}
 	f.add(cmd, true)
+	f.addMethod(cmd)
 	cmd.Flags().StringVar(&out, "out", "", "`folder` to write the pruned model to")
 	cmd.Flags().Float64Var(&keep, "keep", 0.5, "`share` of the encoder's MACs that remains (key search.keep)")
-	cmd.Flags().StringVar(&method, "method", "trajectory", "how units are scored (key score.method)")
 	cmd.Flags().StringVar(&format, "format", "compact", "compact: weights removed; masked: original shapes with zeros, for any Hugging Face program")
 	return cmd
 }
 
 func printPruned(w io.Writer, p *experiment.Pruned, out string) {
 	r := p.Run
-	fmt.Fprintf(w, "%s pruned by %s for %s\n", r.Model, r.Method, r.Task)
+	fmt.Fprintf(w, "%s pruned by %s for %s\n", r.Model, r.Way(), r.Task)
 	fmt.Fprintf(w, "  encoder MACs   %.2f %% of dense\n", 100**r.KeptEncoderMACs)
 	fmt.Fprintf(w, "  parameters     %d\n", p.Params)
 	fmt.Fprintf(w, "  heads          %v\n", r.Heads)
