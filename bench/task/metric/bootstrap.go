@@ -24,6 +24,13 @@ func (d Difference) String() string {
 	return fmt.Sprintf("%s %+.2f (%+.2f to %+.2f) %% (n = %d)", d.Metric, 100*d.Value, 100*d.Low, 100*d.High, d.N)
 }
 
+// Reversed is the difference as [PairedBootstrap] finds it, to the bit, with the two
+// models' predictions exchanged.
+func (d Difference) Reversed() Difference {
+	d.Value, d.Low, d.High = 0-d.Value, 0-d.High, 0-d.Low // 0 - 0 is 0, where -0 is not
+	return d
+}
+
 // PairedBootstrap compares two models' predictions of the same examples by a
 // metric. The interval is the percentile bootstrap's (Efron and Tibshirani,
 // 1993): [Resamples] times, as many examples as there are are drawn with

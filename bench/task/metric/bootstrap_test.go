@@ -127,6 +127,32 @@ func TestPairedWidth(t *testing.T) {
 	}
 }
 
+// TestReversed exchanges the models: the difference is the same, to the bit, turned
+// around.
+func TestReversed(t *testing.T) {
+	for _, classes := range []int{0, 2, 3} {
+		first, second := twoModels(60, classes)
+		for _, name := range Known(classes == 0) {
+			if name == F1 && classes == 3 {
+				continue // of two classes
+			}
+			for _, its := range []Predictions{second, first} {
+				a, err := PairedBootstrap(name, first, its, 7)
+				if err != nil {
+					t.Fatal(err)
+				}
+				b, err := PairedBootstrap(name, its, first, 7)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := b.Reversed(); got != a || math.Signbit(got.Value) != math.Signbit(a.Value) || math.Signbit(got.Low) != math.Signbit(a.Low) || math.Signbit(got.High) != math.Signbit(a.High) {
+					t.Errorf("%d classes: %v, reversed %v", classes, a, got)
+				}
+			}
+		}
+	}
+}
+
 // TestPredictions are what was added, also after a merge.
 func TestPredictions(t *testing.T) {
 	a, _ := New([]string{Accuracy}, 3)
