@@ -88,12 +88,13 @@ func metricText(list []record.Metric) string {
 	return strings.Join(words, ", ")
 }
 
-// headline is a run's result in one line.
+// headline is a run's result in one line: speeds are ratios with their 95 % intervals,
+// below 1 where the run is slower than the dense model.
 func headline(out *record.Run) string {
 	text := fmt.Sprintf("%.1f %% of MACs, %s", 100**out.KeptEncoderMACs, metricText(out.Metrics[:1]))
 	for _, t := range out.Timings {
 		if t.Kind == record.ModelOnly {
-			text += fmt.Sprintf(", %.2fx faster at batch %d", t.Speedup.Value, t.Batch)
+			text += fmt.Sprintf(", %.2f times as fast as dense (%.2f to %.2f) at batch %d", t.Speedup.Value, t.Speedup.Low, t.Speedup.High, t.Batch)
 			if t.Throttled() {
 				text += " (throttled)"
 			}

@@ -234,3 +234,18 @@ func TestBaseName(t *testing.T) {
 		}
 	}
 }
+
+// TestHeadline says of a slow-down what it is.
+func TestHeadline(t *testing.T) {
+	share, accuracy, err := 0.5, 0.9, 0.01
+	out := &record.Run{KeptEncoderMACs: &share, Metrics: []record.Metric{{Name: "accuracy", Value: &accuracy, StdErr: &err}}, Verdict: record.Verdict{Valid: true},
+		Timings: []record.Timing{
+			{Kind: record.ModelOnly, Batch: 1, Speedup: &record.Estimate{Value: 0.313, Low: 0.3, High: 0.34}},
+			{Kind: record.EndToEnd, Batch: 1, Speedup: &record.Estimate{Value: 0.9, Low: 0.8, High: 1}},
+			{Kind: record.ModelOnly, Batch: 32, Speedup: &record.Estimate{Value: 1.839, Low: 1.7, High: 1.95}},
+		}}
+	want := "50.0 % of MACs, accuracy 90.00 % (± 1.00), 0.31 times as fast as dense (0.30 to 0.34) at batch 1, 1.84 times as fast as dense (1.70 to 1.95) at batch 32"
+	if got := headline(out); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}

@@ -175,8 +175,9 @@ func worst(values []*float64) *float64 {
 func latencyTable(rec *record.Record, m *record.Model) table {
 	t := table{
 		title: fmt.Sprintf("%s on %s: budgets of time", m.Name, m.Task),
-		note: "Predicted is by the table measured on this device, measured is the compacted model end to end with its 95 % interval; " +
-			"off is measured over target less one.",
+		note: "Times are of one call of the whole model, from token ids or pixels in memory to logits in memory: embeddings, encoder and classifier are inside, and " +
+			"copies to and from the device; tokenizing, decoding pictures, packing the batch and picking the class are outside. Predicted is by the table measured on this device, " +
+			"measured is the compacted model, with its 95 % interval; off is measured over target less one.",
 		header: []string{"Way", "Keep", "Encoder MACs", "Dense", "Target", "Predicted", "Measured", "Off", "Rounds"},
 		words:  1,
 	}

@@ -185,7 +185,7 @@ func (b *bench) compacted() error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("compacted, keep 0.5, batch 32     %v times faster than dense (want 1.8)\n", got.Timings[1].Speedup)
+	fmt.Printf("compacted, keep 0.5, batch 32     %v times as fast as dense (want 1.8)\n", got.Timings[1].Speedup)
 	fmt.Printf("  neurons per layer %v\n\n", small.Config().NeuronsPerLayer)
 	for _, w := range small.Weights() {
 		b.dev.Forget(w)
