@@ -11,6 +11,7 @@ import (
 	"optin/bench/model"
 	"optin/bench/prune"
 	"optin/bench/record"
+	"optin/bench/task"
 )
 
 // engine is the state of one execution.
@@ -112,7 +113,7 @@ func (e *engine) ground(r Run) (*ground, error) {
 	if err != nil {
 		return nil, err
 	}
-	feed, err := s.OpenFeed(r.split(s), r.Evaluate.Limit)
+	feed, err := r.feed(s)
 	if err != nil {
 		return nil, err
 	}
@@ -134,10 +135,24 @@ func (e *engine) scoreFacts(s *Subject, c *Calibration, r Run) ([]string, error)
 	return append([]string{s.Digest, c.Digest, tokens}, e.facts...), err
 }
 
+// open opens the models and tasks of runs, so that one that is not there is found
+// before any work is done for another.
+func (e *engine) open(runs []Run) error {
+	for i, r := range runs {
+		if _, err := e.subject(r); err != nil {
+			return r.failed(i, len(runs), err)
+		}
+	}
+	return nil
+}
+
 // check finds what would stop one of the runs, before hours are spent on those
 // ahead of it: a model or data that is not there, batches that are too large, a
 // budget that cannot be met.
 func (e *engine) check(runs []Run) error {
+	if err := e.open(runs); err != nil {
+		return err
+	}
 	seen := map[string]bool{}
 	for i, r := range runs {
 		what := r.canonical("model", "task", "score", "search", "evaluate", "measure")
@@ -240,6 +255,25 @@ func (r Run) split(s *Subject) string {
 		return r.Evaluate.Split
 	}
 	return s.Task.EvalSplit
+}
+
+// feed opens the split that a run is evaluated on.
+func (r Run) feed(s *Subject) (*Feed, error) {
+	f, err := s.OpenFeed(r.split(s), r.Evaluate.Limit)
+	return f, orDev(s.Task, err)
+}
+
+// orDev adds to the error of a split that is not there that the task has another one
+// to evaluate on, if it does.
+func orDev(t *task.Task, err error) error {
+	missing, ok := errors.AsType[*task.MissingSplit](err)
+	if !ok || missing.Split == task.Dev {
+		return err
+	}
+	if _, e := t.Load(task.Dev); e != nil {
+		return err
+	}
+	return fmt.Errorf("%w; or evaluate on the dev split, which is there: --set evaluate.split=dev (--split dev of optin eval)", err)
 }
 
 // timed says whether a run is timed.

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"optin/bench/disk"
 )
 
 // Plan is an experiment file that was read and found to make sense. [WriteKeys]
@@ -89,6 +91,19 @@ func ParsePlan(file string, text []byte, overrides ...string) (*Plan, error) {
 	p.runs = distinct(p.runs)
 	nameVariants(p.runs)
 	return p, nil
+}
+
+// Lock makes the plan's output folder and keeps it to this process, as [disk.Lock]
+// does: two that run one experiment at once would do all work twice, time models
+// beside each other's, and leave the report of whichever ends last.
+func (p *Plan) Lock() (release func(), err error) {
+	if err = disk.MakeFolder(p.Output); err == nil {
+		release, err = disk.Lock(p.Output)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("results folder (key output): %w", err)
+	}
+	return release, nil
 }
 
 // fill sets keys that take one value each. why ends the message about a list.

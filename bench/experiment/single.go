@@ -19,20 +19,36 @@ func (h *Host) Scores(ctx context.Context, p *Plan) ([]record.Scores, error) {
 		return nil, err
 	}
 	defer e.close()
-	for _, r := range p.Expand() {
-		s, err := e.subject(r)
-		if err != nil {
-			return nil, err
+	runs := p.Expand()
+	if err := e.open(runs); err != nil {
+		return nil, err
+	}
+	grounds := make([]*ground, len(runs))
+	for i, r := range runs {
+		if grounds[i], err = e.scoringGround(r); err != nil {
+			return nil, r.failed(i, len(runs), err)
 		}
-		c, err := s.calibrate(r.Score)
-		if err != nil {
-			return nil, err
-		}
-		if _, _, err := e.score(ctx, r, &ground{subject: s, calibration: c}); err != nil {
+	}
+	for i, r := range runs {
+		if _, _, err := e.score(ctx, r, grounds[i]); err != nil {
 			return nil, err
 		}
 	}
 	return e.record.Scores, nil
+}
+
+// scoringGround is what the scores of a run stand on, which needs no split to
+// evaluate on.
+func (e *engine) scoringGround(r Run) (*ground, error) {
+	s, err := e.subject(r)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := r.Score.options(); err != nil {
+		return nil, err
+	}
+	c, err := s.calibrate(r.Score)
+	return &ground{subject: s, calibration: c}, err
 }
 
 // Format is how a pruned model is written.
@@ -134,27 +150,39 @@ func (h *Host) Evaluate(ctx context.Context, p *Plan) ([]record.Model, error) {
 		return nil, err
 	}
 	defer e.close()
-	var models []record.Model
+	runs := p.Expand()
+	if err := e.open(runs); err != nil {
+		return nil, err
+	}
+	var distinct []Run // by what the dense model's figures depend on
+	var feeds []*Feed
 	seen := map[string]bool{}
-	for _, r := range p.Expand() {
-		name := e.names[r.denseKey()]
-		if seen[name] {
+	for i, r := range runs {
+		if seen[r.denseKey()] {
 			continue
 		}
-		seen[name] = true
+		seen[r.denseKey()] = true
 		s, err := e.subject(r)
 		if err != nil {
 			return nil, err
 		}
-		feed, err := s.OpenFeed(r.split(s), r.Evaluate.Limit)
+		feed, err := r.feed(s)
+		if err != nil {
+			return nil, r.failed(i, len(runs), err)
+		}
+		distinct, feeds = append(distinct, r), append(feeds, feed)
+	}
+	var models []record.Model
+	for i, r := range distinct {
+		s, err := e.subject(r)
 		if err != nil {
 			return nil, err
 		}
-		evaluated, err := e.evaluateDense(ctx, r, s, feed)
+		evaluated, err := e.evaluateDense(ctx, r, s, feeds[i])
 		if err != nil {
 			return nil, err
 		}
-		models = append(models, describeModel(name, s, evaluated.Lengths, feed, evaluated))
+		models = append(models, describeModel(e.names[r.denseKey()], s, evaluated.Lengths, feeds[i], evaluated))
 	}
 	return models, nil
 }
@@ -172,6 +200,14 @@ func (h *Host) Time(ctx context.Context, p *Plan, others []string) (map[string][
 	if len(r.Measure.Batch) == 0 {
 		return nil, errors.New("measure.batch is [], so nothing would be timed: set it, as with --set measure.batch=[1,32]")
 	}
+	if len(others) == 0 {
+		others = []string{r.Model.Path}
+	}
+	rivals, closeRivals, err := openModels(others) // before what getting ready takes
+	if err != nil {
+		return nil, err
+	}
+	defer closeRivals()
 	e, err := h.newEngine(p)
 	if err != nil {
 		return nil, err
@@ -181,7 +217,12 @@ func (h *Host) Time(ctx context.Context, p *Plan, others []string) (map[string][
 	if err != nil {
 		return nil, err
 	}
-	feed, err := s.OpenFeed(r.split(s), r.Evaluate.Limit)
+	for i, m := range rivals {
+		if err := s.comparable(m); err != nil {
+			return nil, fmt.Errorf("%s: %w", others[i], err)
+		}
+	}
+	feed, err := r.feed(s)
 	if err != nil {
 		return nil, err
 	}
@@ -196,32 +237,44 @@ func (h *Host) Time(ctx context.Context, p *Plan, others []string) (map[string][
 			h.logf("the machine's peak could not be measured: %v", err)
 		}
 	}
-	if len(others) == 0 {
-		others = []string{r.Model.Path}
-	}
 	out := map[string][]record.Timing{}
-	for _, dir := range others {
-		m, closeModel, err := model.Open(dir)
-		if err != nil {
-			return nil, err
-		}
-		timings, err := t.comparable(ctx, s.Model, m)
+	for i, m := range rivals {
+		timings, err := t.Compare(ctx, s.Model, m)
 		h.forget(m)
-		closeModel()
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", dir, tooLarge(err, "measure.batch"))
+			return nil, fmt.Errorf("%s: %w", others[i], tooLarge(err, "measure.batch"))
 		}
-		out[dir] = timings
+		out[others[i]] = timings
 	}
 	return out, nil
 }
 
-// comparable is Compare for models that may not belong together.
-func (t *Timer) comparable(ctx context.Context, dense, other model.Model) ([]record.Timing, error) {
-	want, got := TaskInputs(dense.Config()), TaskInputs(other.Config())
-	want.Outputs, got.Outputs = nil, nil // names do not matter, their number does
-	if !reflect.DeepEqual(want, got) || len(dense.Config().Labels) != len(other.Config().Labels) {
-		return nil, fmt.Errorf("takes or gives something else than %s, so they cannot be compared: give a pruned form of that model", t.Subject.Path)
+// openModels opens several models. What it returns last closes them.
+func openModels(dirs []string) (models []model.Model, closeAll func(), err error) {
+	var closers []func() error
+	closeAll = func() {
+		for _, f := range closers {
+			_ = f() // they were only read
+		}
 	}
-	return t.Compare(ctx, dense, other)
+	for _, dir := range dirs {
+		m, closeModel, err := model.Open(dir)
+		if err != nil {
+			closeAll()
+			return nil, nil, err
+		}
+		models, closers = append(models, m), append(closers, closeModel)
+	}
+	return models, closeAll, nil
+}
+
+// comparable is an error for a model that does not belong to the subject's.
+func (s *Subject) comparable(other model.Model) error {
+	dense := s.Model.Config()
+	want, got := TaskInputs(dense), TaskInputs(other.Config())
+	want.Outputs, got.Outputs = nil, nil // names do not matter, their number does
+	if !reflect.DeepEqual(want, got) || len(dense.Labels) != len(other.Config().Labels) {
+		return fmt.Errorf("takes or gives something else than %s, so they cannot be compared: give a pruned form of that model", s.Path)
+	}
+	return nil
 }

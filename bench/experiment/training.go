@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"optin/bench/model"
+	"optin/bench/model/checkpoint"
 	"optin/bench/progress"
 	"optin/bench/record"
 	"optin/bench/task"
@@ -293,6 +294,19 @@ func (t *training) explain(err error) error {
 	return fmt.Errorf("%w; %s holds step %d, from which --resume goes on", err, t.path(checkpointFile), t.saved)
 }
 
+// orWider adds to an error of writing a value that its type cannot hold which types
+// can.
+func orWider(err error) error {
+	o, ok := errors.AsType[*checkpoint.OverflowError](err)
+	switch {
+	case !ok:
+		return err
+	case o.DType == checkpoint.F16:
+		return fmt.Errorf("%w: set train.dtype to BF16 or F32, as with --set train.dtype=F32", err)
+	}
+	return fmt.Errorf("%w: set train.dtype to F32, as with --set train.dtype=F32", err)
+}
+
 // evaluate notes what the model reaches now.
 func (t *training) evaluate(ctx context.Context, step int) error {
 	e, err := t.reached(ctx, t.subject, t.trainer.Model(), t.plan.Upkeep.EvalSplit)
@@ -332,7 +346,7 @@ func (t *training) finish(ctx context.Context) error {
 	dir := t.path(trainedModel)
 	metadata := map[string]string{"trained_by": "optin " + t.host.Version, "task": t.task.Name, "config_hash": t.plan.Hash()}
 	if err := model.Save(t.trainer.Model(), dir, t.start.Dir, metadata); err != nil {
-		return err
+		return orWider(err)
 	}
 	written, err := OpenSubject(dir, t.plan.Task.Config())
 	if err != nil {
@@ -341,11 +355,7 @@ func (t *training) finish(ctx context.Context) error {
 	defer written.Close()
 	defer t.host.forget(written.Model)
 	t.record.Params = written.Model.Params().Count()
-	splits := []string{t.plan.Upkeep.EvalSplit}
-	if final := t.finalSplit(); final != splits[0] {
-		splits = append(splits, final)
-	}
-	for _, split := range splits {
+	for _, split := range t.splits() {
 		e, err := t.reached(ctx, written, written.Model, split)
 		if err != nil {
 			return err

@@ -25,13 +25,9 @@ type lesson struct {
 // lessonMemory is the most that decoded images may take, in bytes.
 const lessonMemory = 1 << 31
 
-// openLesson reads the training split, at most limit examples of it, spread
+// openLesson encodes the training split, at most limit examples of it, spread
 // evenly (0: all).
-func openLesson(t *task.Task, e *task.Encoder, c *model.Config, limit int) (*lesson, error) {
-	data, err := t.Load(task.Train)
-	if err != nil {
-		return nil, err
-	}
+func openLesson(data *task.Dataset, e *task.Encoder, c *model.Config, limit int) (_ *lesson, err error) {
 	if limit > 0 {
 		data = data.Spread(limit)
 	}

@@ -46,10 +46,7 @@ func (t *training) open(ctx context.Context) error {
 	if t.encoder, err = task.OpenEncoder(t.start.Dir, t.task, TaskInputs(t.start.Config)); err != nil {
 		return err
 	}
-	if t.lesson, err = openLesson(t.task, t.encoder, t.start.Config, p.Upkeep.Samples); err != nil {
-		return err
-	}
-	if err := t.openTeacher(); err != nil {
+	if err := t.openLesson(); err != nil {
 		return err
 	}
 	if err := t.openTrainer(ctx); err != nil {
@@ -58,17 +55,41 @@ func (t *training) open(ctx context.Context) error {
 	return t.describe()
 }
 
-func (t *training) openTeacher() (err error) {
-	if t.plan.Distill.Model == "" {
+// openLesson encodes the examples to train on, once all is found that is to be there
+// beside them.
+func (t *training) openLesson() error {
+	if err := t.openTeacher(); err != nil {
+		return t.ofTeacher(err)
+	}
+	data, err := t.task.Load(task.Train)
+	if err != nil {
+		return err
+	}
+	if err := t.findSplits(); err != nil {
+		return err
+	}
+	if t.lesson, err = openLesson(data, t.encoder, t.start.Config, t.plan.Upkeep.Samples); err != nil {
+		return err
+	}
+	if t.teacher == nil {
 		return nil
 	}
-	if t.teacher, err = OpenSubject(t.plan.Distill.Model, t.plan.Task.Config()); err == nil {
-		err = t.lesson.check(t.teacher.Encoder)
+	return t.ofTeacher(t.lesson.check(t.teacher.Encoder))
+}
+
+func (t *training) openTeacher() (err error) {
+	if t.plan.Distill.Model != "" {
+		t.teacher, err = OpenSubject(t.plan.Distill.Model, t.plan.Task.Config())
 	}
-	if err != nil {
-		return fmt.Errorf("teacher (key distill.model): %s: %w", t.plan.Distill.Model, err)
+	return err
+}
+
+// ofTeacher says of an error, if it is one, that it is the teacher's.
+func (t *training) ofTeacher(err error) error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("teacher (key distill.model): %s: %w", t.plan.Distill.Model, err)
 }
 
 func (t *training) openTrainer(ctx context.Context) (err error) {
@@ -91,8 +112,23 @@ func (t *training) openTrainer(ctx context.Context) (err error) {
 	}
 	t.subject = &Subject{Name: t.plan.Name, Path: t.start.Dir, Model: t.trainer.Model(), Task: t.task, Encoder: t.encoder,
 		Rows: t.rows(), close: func() error { return nil }, feeds: map[string]*Feed{}}
-	for _, split := range []string{t.plan.Upkeep.EvalSplit, t.finalSplit()} {
+	for _, split := range t.splits() {
 		if _, err := t.subject.OpenFeed(split, t.plan.Evaluate.Limit); err != nil {
+			return fmt.Errorf("evaluation: %w", err)
+		}
+	}
+	return nil
+}
+
+// findSplits reads what the training is evaluated on, which is encoded once there is
+// a model: what is missing is found before the examples to train on are encoded.
+func (t *training) findSplits() error {
+	for _, split := range t.splits() {
+		_, err := t.task.Load(split)
+		if split != t.plan.Upkeep.EvalSplit {
+			err = orDev(t.task, err)
+		}
+		if err != nil {
 			return fmt.Errorf("evaluation: %w", err)
 		}
 	}
@@ -108,6 +144,16 @@ func (t *training) finalSplit() string {
 		return t.plan.Evaluate.Split
 	}
 	return t.task.EvalSplit
+}
+
+// splits are those that the training is evaluated on: meanwhile, and the written
+// model in the end.
+func (t *training) splits() []string {
+	splits := []string{t.plan.Upkeep.EvalSplit}
+	if final := t.finalSplit(); final != splits[0] {
+		splits = append(splits, final)
+	}
+	return splits
 }
 
 // describe begins the record, and collects what the result depends on.

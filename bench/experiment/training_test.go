@@ -13,6 +13,7 @@ import (
 
 	"optin/bench/disk"
 	"optin/bench/model"
+	"optin/bench/model/checkpoint"
 	"optin/bench/prune"
 	"optin/bench/record"
 	"optin/bench/task"
@@ -256,6 +257,67 @@ func TestTrainErrors(t *testing.T) {
 		if _, err := h.Train(context.Background(), parseTraining(t, dir, cfg, output, sets...), false); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, want %s", sets, err, want)
 		}
+	}
+}
+
+// TestTrainFindsMissing finds what is missing before it encodes the examples to train
+// on, one of which is damaged here.
+func TestTrainFindsMissing(t *testing.T) {
+	dir, cfg := pictures5(t)
+	damaged, err := filepath.Glob(filepath.Join(cfg.Path, "train", "*", "0.png"))
+	if err != nil || len(damaged) != 1 {
+		t.Fatal(damaged, err)
+	}
+	put(t, damaged[0], "no picture")
+	h := &Host{Device: device(t, 1), Digest: "test"}
+	for want, sets := range map[string][]string{
+		damaged[0]:                    nil,
+		"teacher (key distill.model)": {"distill.model=/nowhere"},
+		"evaluation: task image-folder: the dev split is not at /nowhere":  {"train.eval_split=dev", "task.dev=/nowhere"},
+		"evaluation: task image-folder: the test split is not at /nowhere": {"train.eval_split=dev", "task.test=/nowhere"},
+	} {
+		if _, err := h.Train(context.Background(), parseTraining(t, dir, cfg, t.TempDir(), sets...), false); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: %v, want %s", sets, err, want)
+		}
+	}
+}
+
+// TestTrainTooLargeForType trains a model of a value that float16 cannot hold: the
+// error names the key, and with what it says the training ends.
+func TestTrainTooLargeForType(t *testing.T) {
+	from, cfg := texts3(t)
+	m, closeModel, err := model.Open(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeModel()
+	const unused = "bert.embeddings.word_embeddings.weight" // in its last row
+	var sources []checkpoint.Source
+	for _, name := range m.Params().Names() {
+		p := m.Params().Get(name)
+		sources = append(sources, checkpoint.Source{Name: name, DType: p.DType, Shape: p.Shape, Float32: func(dst []float32) error {
+			err := p.Read(dst)
+			if name == unused {
+				dst[len(dst)-1] = 1e5
+			}
+			return err
+		}})
+	}
+	dir := tinyModel(t, "bert-basic")
+	put(t, filepath.Join(dir, "vocab.txt"), vocabulary(64))
+	if err := checkpoint.Write(filepath.Join(dir, "model.safetensors"), sources, nil); err != nil {
+		t.Fatal(err)
+	}
+	h := &Host{Device: device(t, 1), Digest: "test"}
+	output := t.TempDir()
+	_, err = h.Train(context.Background(), parseTraining(t, dir, cfg, output, "train.dtype=F16"), false)
+	for _, want := range []string{unused, "which F16 cannot hold as a finite number: set train.dtype to BF16 or F32", "holds step 9, from which --resume goes on"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	if _, err := h.Train(context.Background(), parseTraining(t, dir, cfg, output, "train.dtype=BF16"), true); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -92,16 +92,16 @@ func (f folder) split(split string) (string, error) {
 	if named == "" {
 		tries = map[string][]string{Train: {"train"}, Dev: {"dev", "val", "test"}, Test: {"test", "val", "dev"}}[split]
 	}
-	for _, name := range tries {
-		dir := name
+	for i, name := range tries {
 		if !filepath.IsAbs(name) {
-			dir = filepath.Join(f.root, name)
+			tries[i] = filepath.Join(f.root, name)
 		}
+		dir := tries[i]
 		if info, err := os.Stat(dir); err == nil && info.IsDir() {
 			return dir, nil
 		}
 	}
-	return "", fmt.Errorf("the %s split is not at %s: %s", split, filepath.Join(f.root, tries[0]), f.remedy)
+	return "", fmt.Errorf("the %s split is not at %s: %s", split, tries[0], f.remedy)
 }
 
 // named is the folder that the config gives a split, if it does.

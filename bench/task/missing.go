@@ -6,6 +6,11 @@ import (
 	"io/fs"
 )
 
+// MissingSplit says that a user's own data has no file of a split.
+type MissingSplit struct{ Split, Remedy string }
+
+func (m *MissingSplit) Error() string { return fmt.Sprintf("no %s split: %s", m.Split, m.Remedy) }
+
 // orMissing makes the error of opening a file or folder say what to do about
 // it where it does not exist.
 func orMissing(err error, what, path, remedy string) error {

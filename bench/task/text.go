@@ -55,7 +55,7 @@ func textFile(cfg Config, split string) (string, error) {
 			return path, nil
 		}
 	}
-	return "", fmt.Errorf("no %s split: set %s to its file, or put %s.tsv, .csv or .jsonl into %s", split, split, split, orDefault(cfg.Path, "the current folder"))
+	return "", &MissingSplit{split, fmt.Sprintf("set %s to its file, or put %s.tsv, .csv or .jsonl into %s", split, split, orDefault(cfg.Path, "the current folder"))}
 }
 
 // readTexts reads the examples of one file. A nil map of labels means that

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"optin/bench/disk"
 )
 
 // TestBadWeights damages the weights of a model: the program says so in one
@@ -242,8 +244,19 @@ func TestBadFolders(t *testing.T) {
 	if get(t, file) != "precious" {
 		t.Error("a file in the way was written over")
 	}
-	if n := count(t, results, "score"); n != 1 { // by the command score
-		t.Errorf("%d scores are stored: some were computed for a model that cannot be written", n)
+	fails(t, exitFailed, []string{file, "is there already and holds no scores, so it is not written over"}, "score", path, "--out", file)
+	if get(t, file) != "precious" {
+		t.Error("a file that is no file of scores was written over")
+	}
+	if n := count(t, results, "score"); n != 0 {
+		t.Errorf("%d scores are stored: some were computed for what cannot be written", n)
+	}
+	own := filepath.Join(dir, "own.json")
+	for _, method := range []string{"magnitude", "activation"} {
+		works(t, "score", path, "--out", own, "--method", method)
+		if text := get(t, own); !strings.Contains(text, fmt.Sprintf("\"method\": %q", method)) {
+			t.Errorf("scores by %s:\n%s", method, text)
+		}
 	}
 	fails(t, exitFailed, []string{"record.json does not exist: run the experiment first"}, "report", dir)
 	put(t, dir, map[string]string{"record.json": "{\"version\": 1,\n"})
@@ -266,6 +279,83 @@ func TestIncomparable(t *testing.T) {
 		fails(t, exitFailed, []string{other, "cannot be compared: give a pruned form of that model"}, append(args, other)...)
 	}
 	fails(t, exitFailed, []string{fmt.Sprintf("model %s", "/no/model")}, append(args, "/no/model")...)
+}
+
+// TestMissingIsFoundFirst names something that is not there, beside what would take
+// long or cannot be done either: the first is what is said, and nothing is done.
+func TestMissingIsFoundFirst(t *testing.T) {
+	m, data, results := textModel(t, "bert-basic"), textData(t), filepath.Join(t.TempDir(), "results")
+	common := []string{"--task", "text", "--data", data, "--device", "ref", "--output", results}
+	fails(t, exitFailed, []string{"model /no/pruned"}, append([]string{"time", "--model", "/no/model", "--pruned", m, "--pruned", "/no/pruned"}, common...)...)
+	if _, err := os.Stat(results); err == nil {
+		t.Error("time makes its folder before it looks for the models")
+	}
+	fails(t, exitFailed, []string{"model /no/pruned"}, append([]string{"time", "--model", m, "--pruned", m, "--pruned", "/no/pruned"}, common...)...)
+	dir := t.TempDir()
+	put(t, dir, map[string]string{"two.toml": fmt.Sprintf("output = %q\ndevice = \"ref\"\n[score]\nsamples = 4\n[measure]\nbatch = []\n"+
+		"[[target]]\nmodel = %q\ntask = { name = \"text\", path = %q }\n[[target]]\nmodel = \"/no/model\"\ntask = { name = \"text\", path = %[3]q }\n", results, m, data)})
+	for _, command := range []string{"run", "eval", "score"} {
+		fails(t, exitFailed, []string{"run 2 of 2 (/no/model", "there is no such directory"}, command, filepath.Join(dir, "two.toml"))
+		if n := len(stages(t, results)); n != 0 {
+			t.Errorf("%s: %d stages were done before a model was looked for", command, n)
+		}
+	}
+
+	pictures, images := imageData(t), imageModel(t)
+	none := filepath.Join(pictures, "none.png")
+	put(t, pictures, map[string]string{"list.txt": "test/0/0.png\nnone.png\n"})
+	fails(t, exitFailed, []string{none, "no such file"}, "predict", "--model", images, "--image", none, "--device", "none")
+	r := optin(t, "predict", "--model", images, "--input", filepath.Join(pictures, "list.txt"), "--device", "ref")
+	if r.code != exitFailed || r.out != "" || !strings.Contains(r.report, none) || !strings.Contains(r.report, "list.txt") {
+		t.Errorf("a picture of a list is missing: status %d\n%s%s", r.code, r.out, r.report)
+	}
+}
+
+// TestNoTestSplit evaluates data without a test split: the message names the split
+// that is there, and what it says works.
+func TestNoTestSplit(t *testing.T) {
+	m, data := textModel(t, "bert-basic"), textData(t)
+	if err := os.Remove(filepath.Join(data, "test.tsv")); err != nil {
+		t.Fatal(err)
+	}
+	eval := []string{"eval", "--model", m, "--task", "text", "--data", data, "--device", "ref", "--output", t.TempDir()}
+	remedy := []string{"no test split", "or evaluate on the dev split, which is there", "--set evaluate.split=dev", "--split dev"}
+	fails(t, exitFailed, remedy, eval...)
+	path, _ := experimentFile(t, m, data, small)
+	fails(t, exitFailed, remedy, "run", path)
+	training, _ := trainingFile(t, m, data, "")
+	fails(t, exitFailed, remedy, "train", training)
+	for _, more := range [][]string{{"--split", "dev"}, {"--set", "evaluate.split=dev"}} {
+		if out := works(t, append(eval, more...)...); !strings.Contains(out, "on text dev") {
+			t.Errorf("%v: %s", more, out)
+		}
+	}
+	if err := os.Remove(filepath.Join(data, "dev.tsv")); err != nil {
+		t.Fatal(err)
+	}
+	if r := optin(t, eval...); r.code != exitFailed || !strings.Contains(r.report, "no test split") || strings.Contains(r.report, "dev split") {
+		t.Errorf("with neither: status %d\n%s", r.code, r.report)
+	}
+}
+
+// TestRunAlone refuses a second run in one folder, whatever it is to do, until the
+// first has ended.
+func TestRunAlone(t *testing.T) {
+	path, results := experimentFile(t, textModel(t, "bert-basic"), textData(t), small)
+	if err := os.MkdirAll(results, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	release, err := disk.Lock(results)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fails(t, exitFailed, []string{"results folder (key output)", results, "another process is writing there: wait for it, or choose another folder"}, "run", path)
+	if n := len(stages(t, results)); n != 0 {
+		t.Errorf("%d stages were done beside another run", n)
+	}
+	release()
+	works(t, "run", path)
+	works(t, "run", path)
 }
 
 // TestInvalid alters the stored proof of a run: its figures are reported, as

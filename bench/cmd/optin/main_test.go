@@ -212,7 +212,7 @@ func TestStages(t *testing.T) {
 	pruned, masked := filepath.Join(dir, "pruned"), filepath.Join(dir, "masked")
 	for format, folder := range map[string]string{"compact": pruned, "masked": masked} {
 		out := works(t, with("prune", "--out", folder, "--format", format, "--keep", "0.5", "--method", "magnitude")...)
-		if !strings.Contains(out, "verified on 10 examples, as read back from "+folder) {
+		if !strings.Contains(out, "pruned by magnitude/additive/none for image-folder\n") || !strings.Contains(out, "verified on 10 examples, as read back from "+folder) {
 			t.Errorf("prune %s:\n%s", format, out)
 		}
 	}

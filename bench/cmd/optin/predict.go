@@ -117,6 +117,9 @@ func (f *predictFlags) examples(c *model.Config) (names []string, list []func() 
 	}
 	switch {
 	case f.image != "":
+		if err := there(f.image); err != nil {
+			return nil, nil, err
+		}
 		return []string{f.image}, []func() (task.Example, error){openPicture(f.image)}, nil
 	case f.input == "":
 		return []string{f.text}, []func() (task.Example, error){fixed(task.Example{Text: f.text, TextPair: f.pair, HasPair: f.pair != "", Label: -1})}, nil
@@ -137,10 +140,19 @@ func (f *predictFlags) examples(c *model.Config) (names []string, list []func() 
 			if !filepath.IsAbs(at) {
 				at = filepath.Join(filepath.Dir(f.input), at)
 			}
+			if err := there(at); err != nil {
+				return nil, nil, fmt.Errorf("--input %s: %w", f.input, err)
+			}
 			names, list = append(names, path), append(list, openPicture(at))
 		}
 	}
 	return names, list, nil
+}
+
+// there finds a picture that is missing before any is looked at.
+func there(path string) error {
+	_, err := os.Stat(path)
+	return err
 }
 
 func openPicture(path string) func() (task.Example, error) {

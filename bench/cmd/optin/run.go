@@ -32,6 +32,11 @@ goes on where it was, with the same result.`,
 			if err != nil {
 				return err
 			}
+			release, err := p.Lock()
+			if err != nil {
+				return err
+			}
+			defer release() // once the report is written, too
 			return withHost(cmd, p, func(h *experiment.Host) error {
 				rec, err := h.Execute(cmd.Context(), p)
 				if err != nil {

@@ -27,6 +27,16 @@ func (e *FormatError) Error() string {
 	return s.String()
 }
 
+// OverflowError is a finite value that the type it is to be stored in cannot hold: a
+// wider one can.
+type OverflowError struct {
+	FormatError
+	DType DType
+}
+
+// Unwrap is the error as any other of a weight file.
+func (e *OverflowError) Unwrap() error { return &e.FormatError }
+
 const (
 	remedyDownload = "the file is damaged or incomplete: download it again"
 	remedyConvert  = "load it in a program you trust and save it as model.safetensors"

@@ -94,8 +94,12 @@ func (t Source) write(path string, out io.Writer) error {
 	for at := 0; at < count; {
 		n := min(count-at, chunkBytes/width)
 		if bad := encode(buf[:n*width], values[at:at+n], t.DType); bad >= 0 {
-			return &FormatError{File: path, Tensor: t.Name,
-				Problem: fmt.Sprintf("value %d is %g, which %s cannot hold as a finite number", at+bad, values[at+bad], t.DType)}
+			v := values[at+bad]
+			err := FormatError{File: path, Tensor: t.Name, Problem: fmt.Sprintf("value %d is %g, which %s cannot hold as a finite number", at+bad, v, t.DType)}
+			if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+				return &err
+			}
+			return &OverflowError{err, t.DType}
 		}
 		if _, err := out.Write(buf[:n*width]); err != nil {
 			return err
