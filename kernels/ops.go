@@ -1,18 +1,20 @@
 package kernels
 
-// Activation is a function applied to each element.
+// Activation is a function applied to each element. A GELU of -Inf is NaN, as its formula
+// says.
 type Activation uint8
 
 const (
-	Identity Activation = iota
-	GELU                // x/2 (1 + erf(x/sqrt 2))
-	GELUTanh            // x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
-	ReLU                // max(x, 0), NaN stays NaN
+	Identity  Activation = iota
+	GELU                 // x/2 (1 + erf(x/sqrt 2))
+	GELUTanh             // x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
+	GELUQuick            // x/(1 + exp(-1.702 x))
+	ReLU                 // max(x, 0), NaN stays NaN
 	Tanh
 )
 
 func (a Activation) String() string {
-	return [...]string{"identity", "gelu", "gelu-tanh", "relu", "tanh"}[a]
+	return [...]string{"identity", "gelu", "gelu-tanh", "gelu-quick", "relu", "tanh"}[a]
 }
 
 // Epilogue is what a Linear does to its product before it is stored:

@@ -127,6 +127,7 @@ def activations():
     for name, function in [
         ("gelu", F.gelu),
         ("gelu-tanh", lambda x: F.gelu(x, approximate="tanh")),
+        ("gelu-quick", lambda x: x * torch.sigmoid(1.702 * x)),
         ("relu", F.relu),
         ("tanh", torch.tanh),
     ]:

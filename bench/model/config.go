@@ -85,7 +85,8 @@ func activations() map[string]kernels.Activation {
 	return map[string]kernels.Activation{
 		"gelu": kernels.GELU, "gelu_python": kernels.GELU,
 		"gelu_new": kernels.GELUTanh, "gelu_pytorch_tanh": kernels.GELUTanh,
-		"relu": kernels.ReLU,
+		"quick_gelu": kernels.GELUQuick,
+		"relu":       kernels.ReLU,
 	}
 }
 
@@ -188,7 +189,7 @@ func (k *keys) sizes(c *Config) {
 	}
 	act, ok := activations()[k.text("hidden_act", "gelu")]
 	if !ok {
-		k.fail("hidden_act", "%q is not supported; supported are gelu, gelu_new, gelu_pytorch_tanh, relu", k.text("hidden_act", ""))
+		k.fail("hidden_act", "%q is not supported; supported are gelu, gelu_new, gelu_pytorch_tanh, quick_gelu, relu", k.text("hidden_act", ""))
 	}
 	c.Act = act
 	c.QKVBias = true

@@ -26,7 +26,7 @@ func TestConfigErrors(t *testing.T) {
 		{"bert", "heads_per_layer", `[1]`, "heads_per_layer: 1 counts for 2 layers"},
 		{"bert", "neurons_per_layer", `[1, -1]`, "neurons_per_layer: a layer with -1; want 0 to"},
 		{"bert", "layer_norm_eps", `2`, "layer_norm_eps: 2; want a small positive number"},
-		{"bert", "hidden_act", `"swish"`, `hidden_act: "swish" is not supported; supported are gelu`},
+		{"bert", "hidden_act", `"swish"`, `hidden_act: "swish" is not supported; supported are gelu, gelu_new, gelu_pytorch_tanh, quick_gelu, relu`},
 		{"bert", "position_embedding_type", `"relative_key"`, `position_embedding_type: "relative_key" is not supported`},
 		{"bert", "is_decoder", `true`, "is_decoder: true is not supported"},
 		{"bert", "vocab_size", `1e3`, "vocab_size: 1e3 is not what is expected there"},
@@ -68,24 +68,30 @@ func TestConfigContradictsWeights(t *testing.T) {
 		{"deit", "architectures", `["DeiTForImageClassificationWithTeacher"]`, `"cls_classifier.weight": is missing`},
 	} {
 		t.Run(c.key+"="+c.value, func(t *testing.T) {
-			from := "testdata/" + c.from + "-basic"
-			dir := t.TempDir()
-			weights, err := os.ReadFile(filepath.Join(from, "model.safetensors"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			for name, data := range map[string][]byte{"config.json": changed(t, from, c.key, c.value), "model.safetensors": weights} {
-				if err := os.WriteFile(filepath.Join(dir, name), data, 0o666); err != nil {
-					t.Fatal(err)
-				}
-			}
-			_, _, err = model.Open(dir)
+			dir := changedModel(t, "testdata/"+c.from+"-basic", c.key, c.value)
+			_, _, err := model.Open(dir)
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), dir) ||
 				!strings.Contains(err.Error(), "check that config.json belongs to these weights") {
 				t.Errorf("got  %v\nwant %s", err, c.want)
 			}
 		})
 	}
+}
+
+// changedModel is a folder with the weights of a model and its config.json, changed.
+func changedModel(t *testing.T, from, key, value string) string {
+	t.Helper()
+	weights, err := os.ReadFile(filepath.Join(from, "model.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, data := range map[string][]byte{"config.json": changed(t, from, key, value), "model.safetensors": weights} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
 }
 
 // changed is the config.json of a model with another value of one key; none

@@ -149,10 +149,7 @@ func TestLogitsAgreeWithTransformers(t *testing.T) {
 				for _, row := range g.Logits {
 					want = append(want, row...)
 				}
-				got := make([]float64, len(want))
-				run(t, d, func(ops kernels.Ops) {
-					ops.Download(model.Forward(m, &model.Pass{Ops: ops, Seq: in.Seq}, in), got)
-				})
+				got := logits(t, d, m, in)
 				if s := share(got, want); !(s <= logitTolerance) {
 					t.Errorf("logits differ by %.2g of the largest, want at most %.0e", s, logitTolerance)
 				} else {
@@ -161,6 +158,16 @@ func TestLogitsAgreeWithTransformers(t *testing.T) {
 			})
 		}
 	}
+}
+
+// logits are those of the examples of in, one after the other.
+func logits(t *testing.T, d kernels.Device, m model.Model, in *model.Input) []float64 {
+	t.Helper()
+	got := make([]float64, in.Examples()*len(m.Config().Labels))
+	run(t, d, func(ops kernels.Ops) {
+		ops.Download(model.Forward(m, &model.Pass{Ops: ops, Seq: in.Seq}, in), got)
+	})
+	return got
 }
 
 func TestEveryBlockAgreesWithTransformers(t *testing.T) {

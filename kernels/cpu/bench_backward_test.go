@@ -138,6 +138,9 @@ func BenchmarkElementsBackward(b *testing.B) {
 		{"GELUTanh", 3072, func(o ops, x, _ *kernels.Tensor) (forward, backward func()) {
 			return func() { o.Activate(x, kernels.GELUTanh) }, func() { o.Derivative(x, kernels.GELUTanh) }
 		}},
+		{"GELUQuick", 3072, func(o ops, x, _ *kernels.Tensor) (forward, backward func()) {
+			return func() { o.Activate(x, kernels.GELUQuick) }, func() { o.Derivative(x, kernels.GELUQuick) }
+		}},
 		{"Tanh", 768, func(o ops, x, _ *kernels.Tensor) (forward, backward func()) {
 			return func() { o.Activate(x, kernels.Tanh) }, func() { o.Derivative(x, kernels.Tanh) }
 		}},

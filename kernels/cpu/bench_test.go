@@ -64,6 +64,7 @@ func BenchmarkLinear(b *testing.B) {
 		{512, 768, 3072, kernels.Identity, false},
 		{512, 768, 3072, kernels.GELU, false},
 		{512, 768, 3072, kernels.GELUTanh, false},
+		{512, 768, 3072, kernels.GELUQuick, false},
 		{512, 3072, 768, kernels.Identity, false},
 		{256, 768, 3072, kernels.Identity, false},
 		{512, 128, 128, kernels.Identity, false},
@@ -144,6 +145,9 @@ func BenchmarkElements(b *testing.B) {
 		}},
 		{"GELUTanh", rows * width, func(o kernels.Ops, x, _, _ *kernels.Tensor) func() {
 			return func() { o.Activate(x, kernels.GELUTanh) }
+		}},
+		{"GELUQuick", rows * width, func(o kernels.Ops, x, _, _ *kernels.Tensor) func() {
+			return func() { o.Activate(x, kernels.GELUQuick) }
 		}},
 		{"Tanh", rows * width, func(o kernels.Ops, x, _, _ *kernels.Tensor) func() {
 			return func() { o.Activate(x, kernels.Tanh) }

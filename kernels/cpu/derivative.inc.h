@@ -17,6 +17,9 @@ static void derivative_f32(float *dst, const float *src, int act, size_t n) {
     case OPTIN_GELU_TANH:
       EACH(dst, src, n, v_gelu_tanh_slope);
       break;
+    case OPTIN_GELU_QUICK:
+      EACH(dst, src, n, v_gelu_quick_slope);
+      break;
     case OPTIN_RELU:
       EACH(dst, src, n, relu_slope);
       break;

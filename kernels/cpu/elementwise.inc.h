@@ -34,6 +34,9 @@ static void activate_f32(float *dst, const float *src, int act, size_t n) {
     case OPTIN_GELU_TANH:
       EACH(dst, src, n, v_gelu_tanh);
       break;
+    case OPTIN_GELU_QUICK:
+      EACH(dst, src, n, v_gelu_quick);
+      break;
     case OPTIN_RELU:
       EACH(dst, src, n, v_relu);
       break;

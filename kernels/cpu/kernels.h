@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 // As kernels.Activation numbers them.
-enum { OPTIN_IDENTITY, OPTIN_GELU, OPTIN_GELU_TANH, OPTIN_RELU, OPTIN_TANH };
+enum { OPTIN_IDENTITY, OPTIN_GELU, OPTIN_GELU_TANH, OPTIN_GELU_QUICK, OPTIN_RELU, OPTIN_TANH };
 
 // What attention computes with, besides its tensors' addresses. Sequence b of a
 // variant has queries q_offsets[b] to q_offsets[b+1], and keys likewise.

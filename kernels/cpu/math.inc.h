@@ -99,6 +99,21 @@ static inline vf v_gelu_tanh_slope(vf x) {
   return v_select(v_less(x, v_set(0.0f)), low, v_sub(one, low));
 }
 
+// x / (1 + e^(-1.702 x)).
+static inline vf v_gelu_quick(vf x) {
+  return v_div(x, v_add(v_exp(v_mul(x, v_set(-1.702f))), v_set(1.0f)));
+}
+
+// s + 1.702 x s (1 - s), s = 1/(1 + e^(-1.702 x)); for x < 0 it is 1 less that of -x,
+// where the exponential is at most 1. It meets x first, since 1.702 x may be infinite.
+static inline vf v_gelu_quick_slope(vf x) {
+  const vf one = v_set(1.0f), t = v_abs(x);
+  const vf e = v_exp(v_mul(t, v_set(-1.702f)));
+  const vf s = v_div(one, v_add(e, one)), rest = v_mul(e, s);
+  const vf low = v_fnma(v_mul(v_mul(t, rest), s), v_set(1.702f), rest);
+  return v_select(v_less(x, v_set(0.0f)), low, v_sub(one, low));
+}
+
 // 1 - tanh^2 = 4 e / (1 + e)^2, e = e^(-2|x|).
 static inline vf v_tanh_slope(vf x) {
   const vf one = v_set(1.0f);

@@ -35,6 +35,8 @@ static dnnl_status_t append_activation(dnnl_post_ops_t ops, int act) {
       return dnnl_post_ops_append_eltwise(ops, 1, dnnl_eltwise_gelu_erf, 0, 0);
     case OPTIN_GELU_TANH:
       return dnnl_post_ops_append_eltwise(ops, 1, dnnl_eltwise_gelu_tanh, 0, 0);
+    case OPTIN_GELU_QUICK:
+      return dnnl_post_ops_append_eltwise(ops, 1, dnnl_eltwise_swish, 1.702f, 0);
     case OPTIN_TANH:
       return dnnl_post_ops_append_eltwise(ops, 1, dnnl_eltwise_tanh, 0, 0);
     default:

@@ -3,12 +3,13 @@
 
 #include "platform.cuh"
 
-enum { OPTIN_IDENTITY, OPTIN_GELU, OPTIN_GELU_TANH, OPTIN_RELU, OPTIN_TANH };
+enum { OPTIN_IDENTITY, OPTIN_GELU, OPTIN_GELU_TANH, OPTIN_GELU_QUICK, OPTIN_RELU, OPTIN_TANH };
 
 constexpr float SQRT_HALF = 0.70710678118654752f;       // 1/sqrt(2)
 constexpr float INV_SQRT_2PI = 0.39894228040143268f;    // 1/sqrt(2 pi)
 constexpr float SQRT_2_OVER_PI = 0.79788456080286536f;  // sqrt(2/pi)
 constexpr float GELU_CUBE = 0.044715f;
+constexpr float GELU_QUICK = 1.702f;
 
 // gelu_tanh_inner is the t of GELUTanh: tanh(sqrt(2/pi) (x + 0.044715 x^3)).
 __device__ __forceinline__ float gelu_tanh_inner(float x) {
@@ -22,6 +23,8 @@ __device__ __forceinline__ float activate(int act, float x) {
       return 0.5f * x * (1.f + erff(x * SQRT_HALF));
     case OPTIN_GELU_TANH:
       return 0.5f * x * (1.f + gelu_tanh_inner(x));
+    case OPTIN_GELU_QUICK:
+      return x / (1.f + expf(-GELU_QUICK * x));
     case OPTIN_RELU:
       return x > 0.f || x != x ? x : 0.f;  // fmaxf would lose a NaN
     case OPTIN_TANH:
@@ -43,6 +46,13 @@ __device__ __forceinline__ float derivative(int act, float x) {
       // Where rest is 0 in float32, x^2 may be infinite.
       const float inner = SQRT_2_OVER_PI * (1.f + 3.f * GELU_CUBE * x * x);
       return rest == 0.f ? half : half + 0.5f * x * rest * inner;
+    }
+    case OPTIN_GELU_QUICK: {
+      // With s = 1/(1+e) the slope at |x| is 1 - low, at -|x| it is low; |x| meets 1 - s first,
+      // since 1.702 |x| may be infinite.
+      const float e = expf(-GELU_QUICK * fabsf(x)), s = 1.f / (1.f + e), rest = e * s;
+      const float low = rest - GELU_QUICK * s * (fabsf(x) * rest);
+      return x < 0.f ? low : 1.f - low;
     }
     case OPTIN_RELU:
       return x > 0.f ? 1.f : (x != x ? x : 0.f);

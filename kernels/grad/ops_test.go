@@ -63,7 +63,7 @@ func programs() []program {
 		{"activations", [][2]int{{3, 4}}, nil,
 			func(o kernels.Ops, x tensors, _ weights) *kernels.Tensor {
 				y := x[0]
-				for _, act := range []kernels.Activation{kernels.GELU, kernels.Identity, kernels.GELUTanh, kernels.Tanh, kernels.ReLU} {
+				for _, act := range []kernels.Activation{kernels.GELU, kernels.Identity, kernels.GELUTanh, kernels.GELUQuick, kernels.Tanh, kernels.ReLU} {
 					y = o.Add(y, o.Activate(y, act))
 				}
 				return y

@@ -17,6 +17,11 @@ func normBackwardPrograms() []Program {
 		}
 		programs = append(programs, derivative(act, 37, 129, 2), derivative(act, 0, 3, 1),
 			Program{"Derivative", fmt.Sprintf("act=%v values=edges", act), func(*gen) body { return derived(act, edges()) }})
+		if act != kernels.GELU && act != kernels.GELUTanh { // of which devices may give the limits instead of the formula's NaN
+			programs = append(programs, Program{"Derivative", fmt.Sprintf("act=%v values=infinite", act), func(*gen) body {
+				return derived(act, infinite())
+			}})
+		}
 	}
 	var shapes []layerNorm
 	for _, n := range oddSizes() {

@@ -14,7 +14,7 @@ func elementPrograms() []Program {
 		for _, n := range oddSizes() {
 			programs = append(programs, activate(act, 1, n, 3), activate(act, n, 3, 1))
 		}
-		programs = append(programs, activate(act, 37, 129, 2), activateEdges(act))
+		programs = append(programs, activate(act, 37, 129, 2), activateEdges(act), activateInfinite(act))
 	}
 	for _, n := range oddSizes() {
 		programs = append(programs, add(n, 3, n), add(3, n, 3))
@@ -39,12 +39,24 @@ func activateEdges(act kernels.Activation) Program {
 	return Program{"Activate", fmt.Sprintf("act=%v values=edges", act), func(*gen) body { return activated(act, edges()) }}
 }
 
+func activateInfinite(act kernels.Activation) Program {
+	return Program{"Activate", fmt.Sprintf("act=%v values=infinite", act), func(*gen) body {
+		b := activated(act, infinite())
+		b.scale = nil // exact
+		return b
+	}}
+}
+
+func infinite() *matrix {
+	return &matrix{1, 2, []float32{float32(math.Inf(1)), float32(math.Inf(-1))}}
+}
+
 // edges is where exp overflows, erf saturates and polynomials end.
 func edges() *matrix {
 	x := &matrix{rows: 1}
 	for _, v := range []float64{
 		0, 0x1p-149, 1e-40, 1e-30, 1e-10, 1e-5, 1e-3, 0.1, 0.5, 0.84375, 1, 1.25, 1.5, 2, 2.5, 3, 3.5, 4,
-		4.5, 5, 5.5, 6, 8, 9, 10, 13, 20, 30, 40, 44, 88, 89, 104, 1e3, 1e4, 1e10, 1e20, 3e38,
+		4.5, 5, 5.5, 6, 8, 9, 10, 13, 20, 30, 40, 44, 52, 53, 88, 89, 104, 1e3, 1e4, 1e10, 1e20, 3e38,
 	} {
 		x.v = append(x.v, float32(v), float32(-v))
 	}

@@ -56,7 +56,7 @@ func (in linearInputs) call(g *gen) func(ops kernels.Ops) *kernels.Tensor {
 // magnitude is the sum of absolute terms of each output.
 func (in linearInputs) magnitude(g *gen) func(ref kernels.Ops) []float64 {
 	in.x, in.w, in.b, in.mask, in.res = in.x.abs(), in.w.abs(), in.b.abs(), in.mask.abs(), in.res.abs()
-	in.act = kernels.Identity // all activations but GELU have slope 1 at most
+	in.act = kernels.Identity // the slope of GELU, the steepest activation, is 1.13 at most
 	run := in.call(g)
 	return func(ref kernels.Ops) []float64 { return values(ref, run(ref)) }
 }
@@ -122,7 +122,7 @@ func (in linearInputs) dots(at []int) (want, scale []float64) {
 }
 
 func activations() []kernels.Activation {
-	return []kernels.Activation{kernels.Identity, kernels.GELU, kernels.GELUTanh, kernels.ReLU, kernels.Tanh}
+	return []kernels.Activation{kernels.Identity, kernels.GELU, kernels.GELUTanh, kernels.GELUQuick, kernels.ReLU, kernels.Tanh}
 }
 
 func linearPrograms() []Program {
@@ -158,7 +158,29 @@ func linearPrograms() []Program {
 	for _, s := range shapes {
 		programs = append(programs, s.program())
 	}
+	for _, act := range activations() {
+		programs = append(programs, infiniteLinear(act))
+	}
 	return append(programs, hugeLinear())
+}
+
+// infiniteLinear has sums of both infinities before the activation.
+func infiniteLinear(act kernels.Activation) Program {
+	return Program{"Linear", fmt.Sprintf("rows=5 in=9 out=17 act=%v bias=infinite", act), func(g *gen) body {
+		in := linear{rows: 5, in: 9, out: 17, bias: true, act: act}.inputs(g)
+		in.b.set(0, 3, math.Inf(1))
+		in.b.set(0, 16, math.Inf(-1))
+		size := in.magnitude(g)
+		return body{run: in.call(g), terms: in.in, scale: func(ref kernels.Ops) []float64 {
+			scale := size(ref)
+			for i, v := range scale {
+				if math.IsInf(v, 0) {
+					scale[i] = 0 // nothing comes near an infinity, and what it becomes is exact
+				}
+			}
+			return scale
+		}}
+	}}
 }
 
 // hugeLinear has terms that are far from 1 and sums that are not.

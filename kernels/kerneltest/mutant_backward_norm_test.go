@@ -26,6 +26,25 @@ func backwardNormMutants() []mutant {
 			}
 			return y
 		}),
+		slope("the quick GELU's derivative without its factor", func(act kernels.Activation, x, y float64) float64 {
+			if act == kernels.GELUQuick && !math.IsNaN(y) {
+				s := 1 / (1 + math.Exp(-1.702*x))
+				return s + x*s*(1-s)
+			}
+			return y
+		}),
+		slope("the quick GELU's derivative overflows", func(act kernels.Activation, x, y float64) float64 {
+			if act == kernels.GELUQuick && math.IsInf(float64(float32(1.702)*float32(x)), 0) {
+				return math.NaN()
+			}
+			return y
+		}),
+		slope("the quick GELU's derivative at infinity is its limit", func(act kernels.Activation, x, y float64) float64 {
+			if act == kernels.GELUQuick && math.IsInf(x, 0) {
+				return max(0, math.Copysign(1, x))
+			}
+			return y
+		}),
 		slope("ReLU's derivative at 0 is 1", func(act kernels.Activation, x, y float64) float64 {
 			if x == 0 && act == kernels.ReLU {
 				return 1

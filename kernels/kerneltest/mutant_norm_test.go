@@ -34,6 +34,25 @@ func normMutants() []mutant {
 			}
 			return y
 		}),
+		activated("quick GELU of 1.7 x", func(act kernels.Activation, x, y float64) float64 {
+			if act == kernels.GELUQuick {
+				return x / (1 + math.Exp(-1.7*x))
+			}
+			return y
+		}),
+		activated("quick GELU overflows", func(act kernels.Activation, x, y float64) float64 {
+			if act == kernels.GELUQuick { // x e/(1 + e) in float32
+				e := float32(math.Exp(1.702 * x))
+				return x * float64(e/(1+e))
+			}
+			return y
+		}),
+		activated("quick GELU is 0 at -Inf", func(act kernels.Activation, x, y float64) float64 {
+			if act == kernels.GELUQuick && math.IsInf(x, -1) {
+				return 0
+			}
+			return y
+		}),
 		activated("tanh of small values", func(act kernels.Activation, x, y float64) float64 {
 			if act == kernels.Tanh { // 1 - 2/(exp(2x) + 1) in float32
 				return 1 - 2/float64(float32(math.Exp(2*x))+1)

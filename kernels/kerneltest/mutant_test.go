@@ -157,6 +157,18 @@ func linearMutants() []mutant {
 				e.Act = kernels.GELUTanh
 			}
 		}),
+		epilogue("the quick GELU's neighbour", func(_ kernels.Ops, e *kernels.Epilogue) {
+			if e.Act == kernels.GELUQuick {
+				e.Act = kernels.GELUTanh
+			}
+		}),
+		after("GELU of -Inf is 0", func(y, _ *kernels.Tensor, _ *kernels.Weight, _ kernels.Epilogue) {
+			for i, v := range at(y) {
+				if first := at(y)[i/y.Cols*y.Cols]; math.IsNaN(v) && !math.IsNaN(first) {
+					at(y)[i] = 0
+				}
+			}
+		}),
 		{"no checks", "Linear", func(ops kernels.Ops) kernels.Ops { return &unchecked{plain{ops}} }},
 	}
 }

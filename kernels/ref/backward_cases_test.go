@@ -253,7 +253,7 @@ func calls() []call {
 		linearCall(), layerNormCall(), maskCall(1), maskCall(3),
 		attentionCall(false, true), attentionCall(true, true), attentionCall(false, false), attentionCall(true, false),
 	}
-	for _, act := range []kernels.Activation{kernels.Identity, kernels.GELU, kernels.GELUTanh, kernels.ReLU, kernels.Tanh} {
+	for _, act := range []kernels.Activation{kernels.Identity, kernels.GELU, kernels.GELUTanh, kernels.GELUQuick, kernels.ReLU, kernels.Tanh} {
 		all = append(all, activateCall(act))
 	}
 	return append(append(all, rowCalls()...), lossCalls()...)

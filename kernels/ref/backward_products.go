@@ -86,6 +86,9 @@ func derivative(act kernels.Activation, x float64) float64 {
 		slope := math.Sqrt(2 / math.Pi)
 		t := math.Tanh(slope * (x + cube*x*x*x))
 		return (1+t)/2 + x/2*(1-t*t)*slope*(1+3*cube*x*x)
+	case kernels.GELUQuick:
+		s := quickSigmoid(x)
+		return s + quickSlope*x*s*(1-s)
 	case kernels.ReLU:
 		if math.IsNaN(x) {
 			return x

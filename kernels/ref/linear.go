@@ -49,6 +49,8 @@ func activate(act kernels.Activation, x float64) float64 {
 		return x / 2 * (1 + math.Erf(x/math.Sqrt2))
 	case kernels.GELUTanh:
 		return x / 2 * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
+	case kernels.GELUQuick:
+		return x * quickSigmoid(x)
 	case kernels.ReLU:
 		return max(x, 0) // NaN where x is
 	case kernels.Tanh:
@@ -56,6 +58,12 @@ func activate(act kernels.Activation, x float64) float64 {
 	}
 	return x
 }
+
+// quickSlope is the factor of x in GELUQuick's sigmoid.
+const quickSlope = 1.702
+
+// quickSigmoid is 1/(1 + exp(-1.702 x)).
+func quickSigmoid(x float64) float64 { return 1 / (1 + math.Exp(-quickSlope*x)) }
 
 func (o *ops) Activate(x *kernels.Tensor, act kernels.Activation) *kernels.Tensor {
 	kernels.CheckActivate(x, act)

@@ -75,6 +75,7 @@ func TestActivations(t *testing.T) {
 		phi := 0.8413447460685429 // of the standard normal at 1
 		same(t, ops, "gelu", ops.Activate(x, kernels.GELU), phi-1, 0, phi)
 		same(t, ops, "gelu-tanh", ops.Activate(x, kernels.GELUTanh), -0.15880800939172324, 0, 0.8411919906082768)
+		same(t, ops, "gelu-quick", ops.Activate(x, kernels.GELUQuick), -0.1542042340671787, 0, 0.8457957659328213)
 		same(t, ops, "tanh", ops.Activate(x, kernels.Tanh), -math.Tanh(1), 0, math.Tanh(1))
 		same(t, ops, "identity", ops.Activate(x, kernels.Identity), -1, 0, 1)
 	})

@@ -12,6 +12,8 @@ static double act_of(int act, double x) {
       return x / 2 * (1 + erf(x / sqrt(2)));
     case OPTIN_GELU_TANH:
       return x / 2 * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    case OPTIN_GELU_QUICK:
+      return x / (1 + exp(-1.702 * x));
     case OPTIN_RELU:
       return x > 0 || x != x ? x : 0;
     case OPTIN_TANH:
@@ -22,12 +24,14 @@ static double act_of(int act, double x) {
 
 static double slope_of(int act, double x) {
   const double density = exp(-x * x / 2) / sqrt(2 * M_PI), s = sqrt(2 / M_PI);
-  const double t = tanh(s * (x + 0.044715 * x * x * x));
+  const double t = tanh(s * (x + 0.044715 * x * x * x)), q = 1 / (1 + exp(-1.702 * x));
   switch (act) {
     case OPTIN_GELU:
       return (1 + erf(x / sqrt(2))) / 2 + x * density;
     case OPTIN_GELU_TANH:
       return (1 + t) / 2 + x / 2 * (1 - t * t) * s * (1 + 3 * 0.044715 * x * x);
+    case OPTIN_GELU_QUICK:
+      return q + 1.702 * x * q * (1 - q);
     case OPTIN_RELU:
       return x > 0 ? 1 : (x != x ? x : 0);
     case OPTIN_TANH:
@@ -51,13 +55,13 @@ static std::vector<double> each(const Floats &x, double (*f)(int, double), int a
 static void functions(long long n, int offset) {
   for (int act = OPTIN_IDENTITY; act <= OPTIN_TANH; act++) {
     Floats x = normal(n, 3, 0, offset), y = fresh(n, offset), d = fresh(n, offset);
-    const float edges[] = {0, -0.f, 1e-40f, 1e20f, -1e20f, 3e38f, -3e38f, not_a_number, inf};
-    for (long long i = 0; i < n && i < 9; i++) x[i] = edges[i];
+    const float edges[] = {0, -0.f, 1e-40f, 1e20f, -1e20f, 3e38f, -3e38f, not_a_number, inf, -inf};
+    for (long long i = 0; i < n && i < 10; i++) x[i] = edges[i];
     const std::string what = "act " + std::to_string(act) + " of " + std::to_string(n);
     const auto near = [&](long long i) { return 5e-7 * std::max(1.f, std::fabs(x[i])) + 1e-37; };
     LAUNCH(optin_activate_f32, flat(n), dim3(256), y, x, act, n);
     compare(what, y, each(x, act_of, act), near);
-    if (n > 8) x[8] = 1;  // the slope at infinity is no number in the formula
+    if (n > 9) x[8] = x[9] = 1;  // the slope at infinity is no number in the formula
     LAUNCH(optin_derivative_f32, flat(n), dim3(256), d, x, act, n);
     compare(what + ", derivative", d, each(x, slope_of, act), [](long long) { return 6e-7; });
   }

@@ -47,6 +47,8 @@ static double activated(int act, double x) {
       return x / 2 * (1 + erf(x * sqrt(0.5)));
     case OPTIN_GELU_TANH:
       return x / 2 * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    case OPTIN_GELU_QUICK:
+      return x / (1 + exp(-1.702 * x));
     case OPTIN_RELU:
       return x > 0 || x != x ? x : 0;
     case OPTIN_TANH:
@@ -141,7 +143,7 @@ static void check_all(const char *name) {
                       .units = n,
                       .residual = true});
   }
-  for (int act : {OPTIN_IDENTITY, OPTIN_GELU, OPTIN_GELU_TANH, OPTIN_RELU, OPTIN_TANH}) {
+  for (int act = OPTIN_IDENTITY; act <= OPTIN_TANH; act++) {
     shapes.push_back({.rows = 30,
                       .in = 40,
                       .out = 24,
