@@ -105,7 +105,7 @@ static inline vf v_gelu_quick(vf x) {
 }
 
 // s + 1.702 x s (1 - s), s = 1/(1 + e^(-1.702 x)); for x < 0 it is 1 less that of -x,
-// where the exponential is at most 1. It meets x first, since 1.702 x may be infinite.
+// where the exponential is at most 1. x meets 1 - s first, since 1.702 x may be infinite.
 static inline vf v_gelu_quick_slope(vf x) {
   const vf one = v_set(1.0f), t = v_abs(x);
   const vf e = v_exp(v_mul(t, v_set(-1.702f)));

@@ -9,7 +9,8 @@
 // leave its arguments as they were and the device's guard values intact.
 // Programs cover ordinary, odd, masked, overflow-prone, empty and one-element
 // shapes, some that are more than registers and tiles hold, real ones by samples,
-// and NaN inputs, whose NaN must come out exactly where the formula says.
+// infinite values before activations, and NaN inputs, whose NaN must come out
+// exactly where the formula says.
 //
 // The derivatives of [optin/kernels.Backward] have programs like other ops, which
 // run on devices that implement it: at stacks of one to three gradients, and, for
