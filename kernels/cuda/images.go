@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -13,6 +16,19 @@ import (
 type Image struct {
 	Name string // of the file
 	Code []byte // what the driver loads
+}
+
+// kernelNames is how the names of kernels stand in machine code, which has a section for each,
+// and in code for the driver to compile.
+var kernelNames = regexp.MustCompile(`(?:\.text\.|\.entry\s+)(optin_\w+)`)
+
+// Kernels are the names of the kernels in the image, in no order.
+func (i Image) Kernels() []string {
+	found := make(map[string]bool)
+	for _, match := range kernelNames.FindAllSubmatch(i.Code, -1) {
+		found[string(match[1])] = true
+	}
+	return slices.Collect(maps.Keys(found))
 }
 
 // ErrNoImages is what [Select] gives where nothing was compiled.

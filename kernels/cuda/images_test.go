@@ -2,6 +2,7 @@ package cuda
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -53,6 +54,20 @@ func TestParse(t *testing.T) {
 	for _, name := range []string{"sources.sha256", "norm.cu", "norm.sm_x.cubin", "norm.sm_80.ptx", "norm.compute_80.cubin", "a.b.c.d"} {
 		if _, _, ok := parse(name); ok {
 			t.Errorf("%q counts as compiled kernels", name)
+		}
+	}
+}
+
+// TestKernels reads the names of kernels as machine code and code for the driver have them.
+func TestKernels(t *testing.T) {
+	for _, code := range []string{
+		"\x7fELF\x00.text.optin_add_f32\x00.rel.text.optin_add_f32\x00.nv.info.optin_add_f32\x00.text.optin_mul_f32\x00optin_table\x00",
+		".version 8.4\n.visible .entry optin_add_f32(\n.param .u64 a)\n.weak .entry optin_mul_f32 (\n.func optin_inner(",
+	} {
+		names := Image{Code: []byte(code)}.Kernels()
+		slices.Sort(names)
+		if !slices.Equal(names, []string{"optin_add_f32", "optin_mul_f32"}) {
+			t.Errorf("kernels %q in %q", names, code)
 		}
 	}
 }
