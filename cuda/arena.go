@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+	"sync/atomic"
 	"unsafe"
 
 	"gorgonia.org/cu"
@@ -41,31 +42,61 @@ type buffer struct {
 	size   int          // bytes that a tensor may use
 	bytes  int          // that were allocated
 	guard  bool
+
+	account *atomic.Int64 // in which bytes are
 }
 
-// newBuffer allocates room for size bytes on the device whose context is bound; shared: all
-// devices can reach it.
-func newBuffer(size int, guard, shared bool) (*buffer, error) {
+// newBuffer allocates room for size bytes on g, whose context is bound.
+func (d *device) newBuffer(g *gpu, size int, guard bool) (*buffer, error) {
+	b := blank(size, guard, &g.taken)
+	err := error(cu.OutOfMemory)
+	if d.fits(g, b.bytes) {
+		b.base, err = cu.MemAlloc(int64(b.bytes))
+	}
+	return b.made(err)
+}
+
+// newShared allocates room for size bytes that all devices can reach, where there are several.
+func (d *device) newShared(size int) (*buffer, error) {
+	if len(d.gpus) == 1 {
+		return d.newBuffer(d.gpus[0], size, d.guard)
+	}
+	b := blank(size, d.guard, &d.shared)
+	err := error(cu.OutOfMemory)
+	if !slices.ContainsFunc(d.gpus, func(g *gpu) bool { return !d.fits(g, b.bytes) }) {
+		b.base, err = allocShared(b.bytes)
+	}
+	return b.made(err)
+}
+
+// fits says whether g has memory for n more bytes when all shared tensors are on it. Only
+// where they are touched do they take memory, and then the driver would keep moving what
+// does not fit.
+func (d *device) fits(g *gpu, n int) bool {
+	return len(d.gpus) == 1 || d.shared.Load()+g.taken.Load()+int64(n) <= g.room
+}
+
+// blank is a buffer without memory.
+func blank(size int, guard bool, account *atomic.Int64) *buffer {
 	size = (max(size, 1) + alignment - 1) / alignment * alignment
-	b := &buffer{size: size, bytes: size, guard: guard}
+	b := &buffer{size: size, bytes: size, guard: guard, account: account}
 	if guard {
 		b.bytes += 2 * guardBytes
 	}
-	var err error
-	if shared {
-		b.base, err = allocShared(b.bytes)
-	} else {
-		b.base, err = cu.MemAlloc(int64(b.bytes))
-	}
+	return b
+}
+
+// made is b with the memory that it now has, if there is no error.
+func (b *buffer) made(err error) (*buffer, error) {
 	if err != nil {
 		return nil, failure(fmt.Sprintf("a buffer of %d bytes", b.bytes), err)
 	}
+	b.account.Add(int64(b.bytes))
 	return b, nil
 }
 
-// allocShared takes memory that the driver moves to where it is used. It would give more
-// than there is, and keep moving it. Each device gets a copy of what is read there: shared
-// tensors are written once, or seldom.
+// allocShared takes memory that the driver moves to where it is used. Each device gets a copy
+// of what is read there: shared tensors are written once, or seldom.
 func allocShared(bytes int) (cu.DevicePtr, error) {
 	free, _, err := cu.MemInfo()
 	if err != nil {
@@ -144,12 +175,16 @@ func checkAll(list []*buffer) error {
 	return nil
 }
 
-func (b *buffer) free() error { return failure("cuMemFree", cu.MemFree(b.base)) }
+func (b *buffer) free() error {
+	b.account.Add(-int64(b.bytes))
+	return failure("cuMemFree", cu.MemFree(b.base))
+}
 
 // arena hands out buffers and takes them back, last in, first out. Everything that uses them
 // is in one stream, so one that comes back may be handed out again at once.
 type arena struct {
 	dev    *device
+	gpu    *gpu
 	stream cu.Stream
 	bytes  int       // taken from the device
 	live   []*buffer // in the order in which they were taken
@@ -190,12 +225,14 @@ func (a *arena) extend(size int) *buffer {
 
 // room is newBuffer; where there is no memory, once more after giving back what is idle.
 func (a *arena) room(size int, guard bool) (*buffer, error) {
-	b, err := newBuffer(size, guard, false)
-	if errors.Is(err, kernels.ErrOutOfMemory) {
-		a.trim()
-		b, err = newBuffer(size, guard, false)
+	b, err := a.dev.newBuffer(a.gpu, size, guard)
+	if !errors.Is(err, kernels.ErrOutOfMemory) {
+		return b, err
 	}
-	return b, err
+	if err := a.trim(); err != nil {
+		return nil, err
+	}
+	return a.dev.newBuffer(a.gpu, size, guard)
 }
 
 // reuse is an idle buffer of a class, or of one up to twice as large, or nil.
@@ -239,17 +276,22 @@ func (a *arena) release(mark int, keep []*kernels.Tensor) {
 	a.live = kept
 }
 
-// trim gives idle buffers back to the device, which waits for all work on them.
-func (a *arena) trim() {
+// trim gives idle buffers back to the device, after all work on them. The error is of that
+// work.
+func (a *arena) trim() error {
+	if err := a.stream.Synchronize(); err != nil {
+		return failure("cuStreamSynchronize", err)
+	}
 	for i, list := range a.idle {
 		for _, b := range list {
 			a.bytes -= b.bytes
 			a.dev.grow(-b.bytes)
 			a.dev.ranges.forget(b.tensor.Device)
-			must("cuMemFree", cu.MemFree(b.base))
+			a.dev.note(b.free())
 		}
 		a.idle[i] = nil
 	}
+	return nil
 }
 
 // free gives everything back to the device.

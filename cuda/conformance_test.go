@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,24 +65,42 @@ func (d *watched) Close() error {
 // want fails t for each compiled kernel that was not launched, among those that are asked for.
 func (l launches) want(t *testing.T, asked func(kernel string) bool) {
 	t.Helper()
+	for _, kernel := range compiled(t) {
+		if asked(kernel) && !l[kernel] {
+			t.Errorf("no case of the suite launches %s", kernel)
+		}
+	}
+}
+
+// compiled are the names of all kernels that there are.
+func compiled(t *testing.T) []string {
+	t.Helper()
 	table, err := os.ReadFile(filepath.Join("..", "kernels", "cuda", "resources.txt"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := make(map[string]bool)
+	var names []string
 	for line := range strings.Lines(string(table)) {
 		fields := strings.Fields(line)
-		if len(fields) < 2 || !strings.HasPrefix(fields[1], "optin_") {
-			continue
-		}
-		if kernel := fields[1]; asked(kernel) && !seen[kernel] {
-			seen[kernel] = true
-			if !l[kernel] {
-				t.Errorf("no case of the suite launches %s", kernel)
-			}
+		if len(fields) > 1 && strings.HasPrefix(fields[1], "optin_") && !slices.Contains(names, fields[1]) {
+			names = append(names, fields[1])
 		}
 	}
-	if len(seen) == 0 {
-		t.Error("no kernels in the table")
+	if len(names) == 0 {
+		t.Fatal("no kernels in the table")
+	}
+	return names
+}
+
+// TestKernelsAreFoundAtOnce finds all kernels, where it is a fault to ask a module for one that
+// it does not have.
+func TestKernelsAreFoundAtOnce(t *testing.T) {
+	t.Setenv("CUEMU_STRICT", "1")
+	d := open(t, 1, false)
+	defer d.Close()
+	for _, kernel := range compiled(t) {
+		if err := d.gpus[0].do(func() error { _, err := d.gpus[0].function(kernel); return err }); err != nil {
+			t.Error(err)
+		}
 	}
 }

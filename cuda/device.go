@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"gorgonia.org/cu"
 
@@ -17,10 +18,12 @@ import (
 // device is a Device of this machine's GPUs, with one worker for each.
 type device struct {
 	memory
-	pool  *kernels.Pool
-	gpus  []*gpu // each once
-	seats []*gpu // of the workers in the order in which they open
-	guard bool
+	trouble
+	shared atomic.Int64 // bytes of tensors that all devices can reach, where there are several
+	pool   *kernels.Pool
+	gpus   []*gpu // each once
+	seats  []*gpu // of the workers in the order in which they open
+	guard  bool
 
 	precision Precision
 	format    *format // of precision, nil: float32
@@ -46,7 +49,8 @@ func New(options Options) (kernels.Device, error) {
 		weights:   make(map[*kernels.Weight]struct{}),
 	}
 	if err := d.open(options); err != nil {
-		return nil, errors.Join(err, d.free())
+		d.free()
+		return nil, err
 	}
 	return d, nil
 }
@@ -133,20 +137,24 @@ func (d *device) Workers() int { return d.pool.Workers() }
 // that is a worker itself has made, and before it ends, so that results are there and errors
 // known.
 func (d *device) Each(ctx context.Context, n int, f func(ops kernels.Ops, i int) error) (err error) {
-	if err := d.synchronize(); err != nil {
+	if err := d.settle(); err != nil {
 		return err
 	}
-	defer func() { err = firstOf(err, d.synchronize()) }()
-	return d.pool.Each(ctx, n, f)
+	defer func() { err = firstOf(err, d.settle()) }()
+	return d.pool.Each(ctx, n, func(o kernels.Ops, i int) error {
+		return o.(*ops).try(func() error { return f(o, i) })
+	})
 }
 
 // One waits as Each does.
 func (d *device) One(ctx context.Context, f func(ops kernels.Ops) error) (err error) {
-	if err := d.synchronize(); err != nil {
+	if err := d.settle(); err != nil {
 		return err
 	}
-	defer func() { err = firstOf(err, d.synchronize()) }()
-	return d.pool.One(ctx, f)
+	defer func() { err = firstOf(err, d.settle()) }()
+	return d.pool.One(ctx, func(o kernels.Ops) error {
+		return o.(*ops).try(func() error { return f(o) })
+	})
 }
 
 func firstOf(first, second error) error {
@@ -159,11 +167,17 @@ func firstOf(first, second error) error {
 // synchronize waits for the streams of all workers.
 func (d *device) synchronize() error {
 	for _, o := range d.workers {
-		if err := o.gpu.do(func() error { return failure("cuStreamSynchronize", o.stream.Synchronize()) }); err != nil {
+		if err := o.gpu.do(func() error { return o.try(o.wait) }); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// settle waits for all work, and returns the first error that has been noted.
+func (d *device) settle() error {
+	err := d.synchronize()
+	return firstOf(d.noted(), err)
 }
 
 func (d *device) Tally() kernels.Tally { return d.pool.Tally() }
@@ -173,12 +187,10 @@ func (d *device) PeakBytes() int64     { return d.peak.Load() }
 // before. Call it while no worker works.
 func (d *device) ResetPeak() {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	for _, o := range d.workers {
-		if err := o.gpu.do(func() error { o.arena.trim(); return nil }); err != nil {
-			kernels.Fail(err)
-		}
+		d.note(o.gpu.do(func() error { return o.try(o.arena.trim) }))
 	}
-	d.mu.Unlock()
 	d.peak.Store(d.bytes.Load())
 }
 
@@ -229,7 +241,7 @@ func (d *device) Alloc(t kernels.DType, rows, cols int) (*kernels.Tensor, error)
 	}
 	var b *buffer
 	err = d.gpus[0].do(func() error {
-		if b, err = newBuffer(n, d.guard, len(d.gpus) > 1); err != nil {
+		if b, err = d.newShared(n); err != nil {
 			return err
 		}
 		return errors.Join(b.shape(t, rows, cols, cu.Stream{}), failure("cuCtxSynchronize", cu.Synchronize()))
@@ -256,43 +268,41 @@ func (d *device) Free(t *kernels.Tensor) {
 	if b == nil {
 		panic("kernels: Free: not a tensor of Alloc, or freed before")
 	}
-	err := d.gpus[0].do(func() error {
+	d.note(d.gpus[0].do(func() error {
 		err := b.check()
-		return errors.Join(err, b.free())
-	})
+		return firstOf(err, b.free())
+	}))
 	d.ranges.forget(t.Device)
 	d.grow(-b.bytes)
-	if err != nil {
-		kernels.Fail(err)
-	}
 }
 
+// Close returns the first error that there has been in freeing, or of a kernel that went
+// wrong: those that come after it say nothing new.
 func (d *device) Close() error {
 	d.pool.Close()
-	err := d.CheckGuards()
-	return errors.Join(err, d.free())
+	d.note(d.CheckGuards())
+	d.free()
+	return d.noted()
 }
 
 // free gives back what the device holds.
-func (d *device) free() error {
+func (d *device) free() {
 	for w := range d.weights {
 		for _, g := range d.gpus {
 			g.drop(w)
 		}
 	}
-	var err error
 	for _, o := range d.workers {
-		err = errors.Join(err, o.gpu.do(o.free))
+		d.note(o.gpu.do(o.free))
 	}
 	for _, b := range d.allocated {
 		d.grow(-b.bytes)
-		err = errors.Join(err, d.gpus[0].do(b.free))
+		d.note(d.gpus[0].do(b.free))
 	}
 	for _, g := range d.gpus {
-		err = errors.Join(err, g.close())
+		d.note(g.close())
 	}
 	clear(d.weights)
 	clear(d.allocated)
 	d.workers, d.gpus = nil, nil
-	return err
 }

@@ -17,15 +17,56 @@ import (
 	"optin/kernels"
 )
 
+// status is an error of the driver by its number, which it has names for that package cu,
+// of CUDA 11.0, does not know.
+type status C.CUresult
+
+func (s status) Error() string {
+	var name, text *C.char
+	if C.cuGetErrorName(C.CUresult(s), &name) != C.CUDA_SUCCESS || C.cuGetErrorString(C.CUresult(s), &text) != C.CUDA_SUCCESS {
+		return fmt.Sprintf("CUDA error %d", int(s))
+	}
+	return fmt.Sprintf("%s (%d): %s", C.GoString(name), int(s), C.GoString(text))
+}
+
 // failure is the error of a call that did not succeed; nil stays nil.
 func failure(call string, err error) error {
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.Is(err, cu.OutOfMemory):
+	}
+	if n, ok := numberOf(cu.Success, err); ok {
+		err = status(n)
+	}
+	if err == status(C.CUDA_ERROR_OUT_OF_MEMORY) {
 		return fmt.Errorf("cuda: %s: the device is %w", call, kernels.ErrOutOfMemory)
 	}
 	return fmt.Errorf("cuda: %s: %w", call, err)
+}
+
+// numberOf finds an error of package cu, whose type has no name outside of it, in err.
+func numberOf[T interface {
+	~int
+	error
+}](_ T, err error) (int, bool) {
+	var number T
+	found := errors.As(err, &number)
+	return int(number), found
+}
+
+// lost says whether err means that a kernel, or the device itself, went wrong: from then on
+// every call fails.
+func lost(err error) bool {
+	var s status
+	if !errors.As(err, &s) {
+		return false
+	}
+	switch s {
+	case C.CUDA_ERROR_ECC_UNCORRECTABLE, C.CUDA_ERROR_NVLINK_UNCORRECTABLE, C.CUDA_ERROR_ILLEGAL_ADDRESS, C.CUDA_ERROR_LAUNCH_TIMEOUT,
+		C.CUDA_ERROR_ASSERT, C.CUDA_ERROR_HARDWARE_STACK_ERROR, C.CUDA_ERROR_ILLEGAL_INSTRUCTION, C.CUDA_ERROR_MISALIGNED_ADDRESS,
+		C.CUDA_ERROR_INVALID_ADDRESS_SPACE, C.CUDA_ERROR_INVALID_PC, C.CUDA_ERROR_LAUNCH_FAILED:
+		return true
+	}
+	return false
 }
 
 // must raises the error of a call.
@@ -39,23 +80,15 @@ func must(call string, err error) {
 // which package cu lacks.
 func allocPinned(n int) (unsafe.Pointer, error) {
 	var p unsafe.Pointer
-	if status := C.cuMemAllocHost(&p, C.size_t(n)); status != C.CUDA_SUCCESS {
-		return nil, fmt.Errorf("cuda: cuMemAllocHost of %d bytes: %s", n, statusName(status))
+	if result := C.cuMemAllocHost(&p, C.size_t(n)); result != C.CUDA_SUCCESS {
+		return nil, fmt.Errorf("cuda: cuMemAllocHost of %d bytes: %w", n, status(result))
 	}
 	return p, nil
 }
 
 func freePinned(p unsafe.Pointer) error {
-	if status := C.cuMemFreeHost(p); status != C.CUDA_SUCCESS {
-		return fmt.Errorf("cuda: cuMemFreeHost: %s", statusName(status))
+	if result := C.cuMemFreeHost(p); result != C.CUDA_SUCCESS {
+		return fmt.Errorf("cuda: cuMemFreeHost: %w", status(result))
 	}
 	return nil
-}
-
-func statusName(status C.CUresult) string {
-	var name *C.char
-	if C.cuGetErrorName(status, &name) != C.CUDA_SUCCESS {
-		return fmt.Sprintf("status %d", int(status))
-	}
-	return C.GoString(name)
 }

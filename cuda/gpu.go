@@ -21,8 +21,12 @@ type gpu struct {
 	*Context
 	index   int
 	modules []cu.Module
+	homes   map[string]cu.Module // of the kernels
 
 	multiprocessors int
+
+	room  int64        // bytes that were free before any of this device
+	taken atomic.Int64 // bytes since then, but for shared tensors
 
 	// The addresses of these are the keys under which weights keep their copies on this
 	// device: in float32, and in the format of a lower precision.
@@ -38,7 +42,7 @@ func openGPU(index int, images fs.FS) (*gpu, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &gpu{Context: context, index: index, functions: make(map[string]cu.Function)}
+	g := &gpu{Context: context, index: index, homes: make(map[string]cu.Module), functions: make(map[string]cu.Function)}
 	if err := g.do(func() error { return g.load(images) }); err != nil {
 		return nil, errors.Join(err, g.close())
 	}
@@ -58,12 +62,26 @@ func (g *gpu) load(images fs.FS) error {
 		return fmt.Errorf("cuda: device %d: %w", g.index, err)
 	}
 	for _, image := range list {
-		module, err := cu.LoadData(string(image.Code))
-		if err != nil {
-			return fmt.Errorf("cuda: device %d: cuModuleLoadData of %s: %w: if the driver, for CUDA %s, is older than what \"make cuda\" compiled with, update it",
-				g.index, image.Name, err, versionText(cu.Version()))
+		if err := g.loadImage(image); err != nil {
+			return err
 		}
-		g.modules = append(g.modules, module)
+	}
+	g.room, _, err = g.Memory()
+	return failure("cuMemGetInfo", err)
+}
+
+func (g *gpu) loadImage(image kernelcode.Image) error {
+	module, err := cu.LoadData(string(image.Code))
+	if err != nil {
+		err = failure(fmt.Sprintf("device %d: cuModuleLoadData of %s", g.index, image.Name), err)
+		if errors.Is(err, kernels.ErrOutOfMemory) {
+			return err
+		}
+		return fmt.Errorf("%w: if the driver, for CUDA %s, is older than what \"make cuda\" compiled with, update it", err, versionText(cu.Version()))
+	}
+	g.modules = append(g.modules, module)
+	for _, name := range image.Kernels() {
+		g.homes[name] = module
 	}
 	return nil
 }
@@ -89,24 +107,24 @@ func (g *gpu) drop(w *kernels.Weight) {
 	w.Drop(&g.roundedForm)
 }
 
-// function is the kernel called name, from whichever module has it.
+// function is the kernel called name. Only the module that has it is asked: a checker of
+// calls would report the others' answers as errors.
 func (g *gpu) function(name string) (cu.Function, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if f, ok := g.functions[name]; ok {
 		return f, nil
 	}
-	for _, m := range g.modules {
-		f, err := m.Function(name)
-		if err == nil {
-			g.functions[name] = f
-			return f, nil
-		}
-		if !errors.Is(err, cu.NotFound) {
-			return cu.Function{}, fmt.Errorf("cuda: cuModuleGetFunction of %s: %w", name, err)
-		}
+	home, ok := g.homes[name]
+	if !ok {
+		return cu.Function{}, fmt.Errorf("cuda: no kernel %s in this build: run \"make cuda\" again", name)
 	}
-	return cu.Function{}, fmt.Errorf("cuda: no kernel %s in this build: run \"make cuda\" again", name)
+	f, err := home.Function(name)
+	if err != nil {
+		return cu.Function{}, failure("cuModuleGetFunction of "+name, err)
+	}
+	g.functions[name] = f
+	return f, nil
 }
 
 func (g *gpu) close() error {

@@ -23,6 +23,7 @@ type launcher struct {
 	gpu       *gpu
 	stream    cu.Stream
 	functions map[string]cu.Function
+	last      string                       // kernel that was launched
 	values    [maxArguments]uint64         // of a launch's arguments
 	addresses [maxArguments]unsafe.Pointer // of these
 }
@@ -58,6 +59,7 @@ func (l *launcher) launch(name string, grid, block size, arguments ...uint64) {
 	if err != nil {
 		kernels.Fail(failure("cuLaunchKernel of "+name, err))
 	}
+	l.last = name
 }
 
 // maxGridY is the most blocks of a grid in y, and in z.

@@ -36,7 +36,7 @@ func (d *device) newOps(int) (kernels.Ops, error) {
 	if err != nil {
 		return nil, failure("cuStreamCreate", err)
 	}
-	o := &ops{launcher: newLauncher(g, stream), dev: d, arena: arena{dev: d, stream: stream}}
+	o := &ops{launcher: newLauncher(g, stream), dev: d, arena: arena{dev: d, gpu: g, stream: stream}}
 	if o.blas, err = newBLAS(stream); err != nil {
 		return nil, errors.Join(err, o.free())
 	}

@@ -57,9 +57,7 @@ func (o *ops) replace(b **buffer, bytes int) {
 	if old := *b; old != nil {
 		*b = nil
 		o.dev.grow(-old.bytes)
-		if err := old.free(); err != nil {
-			kernels.Fail(err)
-		}
+		o.dev.note(old.free())
 	}
 	fresh, err := o.arena.room(bytes, false)
 	if err != nil {

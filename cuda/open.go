@@ -29,11 +29,11 @@ func Open(index int) (*Context, error) {
 	}
 	device, err := cu.GetDevice(index)
 	if err != nil {
-		return nil, fmt.Errorf("cuda: device %d: %w", index, err)
+		return nil, failure(fmt.Sprintf("device %d: cuDeviceGet", index), err)
 	}
 	ctx, err := device.RetainPrimaryCtx()
 	if err != nil {
-		return nil, fmt.Errorf("cuda: device %d: open: %w", index, err)
+		return nil, failure(fmt.Sprintf("device %d: cuDevicePrimaryCtxRetain", index), err)
 	}
 	return &Context{device: device, ctx: ctx}, nil
 }
@@ -41,10 +41,7 @@ func Open(index int) (*Context, error) {
 // Bind makes the context current on the calling thread, which must be locked to its
 // goroutine (runtime.LockOSThread).
 func (c *Context) Bind() error {
-	if err := cu.SetCurrentContext(c.ctx); err != nil {
-		return fmt.Errorf("cuda: bind to this thread: %w", err)
-	}
-	return nil
+	return failure("cuCtxSetCurrent", cu.SetCurrentContext(c.ctx))
 }
 
 // Name is the device's, such as "NVIDIA H100 80GB HBM3".

@@ -46,6 +46,22 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// TestErrorsHaveTheDriversNames: one that is newer than package cu, and one that there is not.
+func TestErrorsHaveTheDriversNames(t *testing.T) {
+	if images() != nil {
+		t.Setenv("CUEMU_BUSY", "1")
+		if _, err := Open(0); err == nil || !strings.Contains(err.Error(), "device 0: cuDevicePrimaryCtxRetain: CUDA_ERROR_DEVICE_UNAVAILABLE (46)") {
+			t.Errorf("a device that is another program's: error %v", err)
+		}
+	}
+	if _, err := start(); err != nil {
+		t.Fatal(err)
+	}
+	if text := status(2).Error(); !strings.HasPrefix(text, "CUDA_ERROR_OUT_OF_MEMORY (2): ") {
+		t.Errorf("error 2 is %q", text)
+	}
+}
+
 func TestOpenNoSuchDevice(t *testing.T) {
 	for _, index := range []int{-1, 1000} {
 		if _, err := Open(index); err == nil || !strings.Contains(err.Error(), "no device") {

@@ -100,6 +100,34 @@ func TestScoresDoNotDependOnTheNumberOfDevices(t *testing.T) {
 	}
 }
 
+// TestSharedMemoryIsPromised takes managed memory that nothing has touched yet: no device has
+// given any for it, and still there is no room for as much again.
+func TestSharedMemoryIsPromised(t *testing.T) {
+	if images() != nil {
+		t.Setenv("CUEMU_MEMORY", "67108864")
+	}
+	d := several(t, 2)
+	defer d.Close()
+	most := int(d.gpus[0].room / 8) // half of the memory, in float32
+	first, err := d.Alloc(kernels.F32, most+1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Alloc(kernels.F32, most+1, 1); !errors.Is(err, kernels.ErrOutOfMemory) {
+		t.Errorf("a second tensor of half the memory: error %v", err)
+	}
+	err = d.One(context.Background(), func(o kernels.Ops) error { o.New(kernels.F32, most+1, 1); return nil })
+	if !errors.Is(err, kernels.ErrOutOfMemory) {
+		t.Errorf("a worker's tensor of half the memory: error %v", err)
+	}
+	d.Free(first)
+	second, err := d.Alloc(kernels.F32, most+1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Free(second)
+}
+
 // TestSharedMemoryRunsOut asks for more managed memory than there is, which the driver would
 // give.
 func TestSharedMemoryRunsOut(t *testing.T) {

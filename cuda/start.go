@@ -31,16 +31,16 @@ func Available() error {
 func start() (devices int, err error) {
 	runtime.LockOSThread() // what the C library says of a failure is for this thread
 	defer runtime.UnlockOSThread()
-	var status C.int
-	if why := C.optin_cuda_start(&status); why != nil {
+	var result C.int
+	if why := C.optin_cuda_start(&result); why != nil {
 		return 0, fmt.Errorf("cuda: no NVIDIA driver (%s): install the driver of the GPU, for CUDA 11.8 or later", C.GoString(why))
 	}
-	switch status {
+	switch result {
 	case C.CUDA_SUCCESS:
 	case C.CUDA_ERROR_NO_DEVICE:
 		return 0, errNoDevice
 	default:
-		return 0, fmt.Errorf("cuda: the NVIDIA driver does not start: cuInit: %s", statusName(C.CUresult(status)))
+		return 0, fmt.Errorf("cuda: the NVIDIA driver does not start: cuInit: %w", status(result))
 	}
 	if v := cu.Version(); v < oldestCUDA {
 		return 0, fmt.Errorf("cuda: the NVIDIA driver is for CUDA %s: update it to one for CUDA %s or later", versionText(v), versionText(oldestCUDA))

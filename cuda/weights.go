@@ -45,7 +45,7 @@ func (o *ops) pack(w *kernels.Weight, bytes int, fill func(b *buffer, values []f
 	if err != nil {
 		return nil, nil, fmt.Errorf("weight %s: %w", w.Name, err)
 	}
-	free := func() error { return g.do(b.free) }
+	free := func() { d.note(g.do(b.free)) }
 	err = kernels.Try(func() error {
 		if err := fill(b, values); err != nil {
 			return err
@@ -53,7 +53,8 @@ func (o *ops) pack(w *kernels.Weight, bytes int, fill func(b *buffer, values []f
 		return failure("cuStreamSynchronize", o.stream.Synchronize())
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("weight %s: %w", w.Name, firstOf(err, free()))
+		free()
+		return nil, nil, fmt.Errorf("weight %s: %w", w.Name, err)
 	}
 	d.grow(b.bytes)
 	d.mu.Lock()
@@ -61,9 +62,7 @@ func (o *ops) pack(w *kernels.Weight, bytes int, fill func(b *buffer, values []f
 	d.mu.Unlock()
 	return b, func() {
 		d.grow(-b.bytes)
-		if err := free(); err != nil {
-			kernels.Fail(err)
-		}
+		free()
 	}, nil
 }
 

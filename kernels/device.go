@@ -47,6 +47,9 @@ var ErrOutOfMemory = errors.New("out of memory")
 // fault carries an error of the world through model code that returns tensors.
 type fault struct{ err error }
 
+// Error is for where there is no Try: the program ends, and says why.
+func (f fault) Error() string { return f.err.Error() }
+
 // Fail raises err to the nearest Try. Interpreters call it; nothing else should.
 func Fail(err error) { panic(fault{err}) }
 

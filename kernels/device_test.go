@@ -267,3 +267,14 @@ func TestTry(t *testing.T) {
 	}()
 	_ = kernels.Try(func() error { panic("a bug") })
 }
+
+// TestFailWithoutTry ends the program, which then must say why.
+func TestFailWithoutTry(t *testing.T) {
+	defer func() {
+		p := recover()
+		if err, ok := p.(error); !ok || err.Error() != "the disk is gone" {
+			t.Errorf("panic %v, want the error", p)
+		}
+	}()
+	kernels.Fail(errors.New("the disk is gone"))
+}

@@ -4,7 +4,12 @@
 //   CUEMU_DEVICES=n   how many devices there are (1)
 //   CUEMU_MEMORY=n    bytes of each device (4 GiB)
 //   CUEMU_VERSION=n   the CUDA that the driver can run (12040, which is 12.4)
+//   CUEMU_CAPABILITY=n,...   compute capability of the devices, 80 for 8.0 (90; the last for all
+//   others) CUEMU_BUSY=1      no device can be opened: another program has it to itself
+//   CUEMU_FAULT=n     the n-th kernel that a device runs goes to a wrong address
+//   CUEMU_STRICT=1    asking a module for a kernel that another has ends in an unknown error
 #include <cstdio>
+#include <cstring>
 #include <vector>
 
 #include "launch.h"
@@ -21,6 +26,26 @@ int devices() {
   const int n = e ? atoi(e) : 1;
   return n < MAX_DEVICES ? n : MAX_DEVICES;
 }
+
+long setting(const char *name) {
+  const char *e = getenv(name);
+  return e ? atol(e) : 0;
+}
+
+int capability(int device) {
+  const char *e = getenv("CUEMU_CAPABILITY");
+  if (!e) return 90;
+  for (; device > 0 && strchr(e, ','); device--) e = strchr(e, ',') + 1;
+  return atoi(e);
+}
+
+// Module knows which kernels it has by an image that is a list of ".text.NAME" lines.
+struct Module {
+  std::string image;
+  bool has(const char *kernel) const {
+    return image.find(std::string(".text.") + kernel + "\n") != std::string::npos;
+  }
+};
 
 constexpr size_t USUAL_SHARED = 48 << 10, MOST_SHARED = 227 << 10;
 
@@ -79,14 +104,14 @@ CUresult cuDeviceGetUuid(unsigned char *dst, int device) {
 }
 
 // The attributes by CUdevice_attribute's numbers.
-CUresult cuDeviceGetAttribute(int *dst, int attribute, int) {
+CUresult cuDeviceGetAttribute(int *dst, int attribute, int device) {
   switch (attribute) {
     case 16:  // multiprocessors
       return *dst = 4, SUCCESS;
     case 75:  // major compute capability
-      return *dst = 9, SUCCESS;
+      return *dst = capability(device) / 10, SUCCESS;
     case 76:  // minor
-      return *dst = 0, SUCCESS;
+      return *dst = capability(device) % 10, SUCCESS;
     case 97:  // shared memory that a block may ask for
       return *dst = MOST_SHARED, SUCCESS;
   }
@@ -95,9 +120,21 @@ CUresult cuDeviceGetAttribute(int *dst, int attribute, int) {
 
 CUresult cuDevicePrimaryCtxRetain(Context **dst, int device) {
   if (device < 0 || device >= devices()) return INVALID_DEVICE;
-  contexts[device].device = device;
-  contexts[device].retained++;
-  return *dst = &contexts[device], SUCCESS;
+  if (setting("CUEMU_BUSY")) return UNAVAILABLE;
+  Context &c = contexts[device];
+  c.device = device;
+  if (!c.retained++) c.launches = 0, c.error = SUCCESS;
+  return *dst = &c, SUCCESS;
+}
+
+CUresult cuDevicePrimaryCtxSetFlags_v2(int device, unsigned flags) {
+  if (device < 0 || device >= devices()) return INVALID_DEVICE;
+  return contexts[device].flags = flags, SUCCESS;
+}
+
+CUresult cuDevicePrimaryCtxGetState(int device, unsigned *flags, int *active) {
+  if (device < 0 || device >= devices()) return INVALID_DEVICE;
+  return *flags = contexts[device].flags, *active = contexts[device].retained > 0, SUCCESS;
 }
 
 CUresult cuDevicePrimaryCtxRelease_v2(int device) {
@@ -114,13 +151,13 @@ CUresult cuCtxGetDevice(int *dst) {
 }
 
 CUresult cuCtxSynchronize() {
-  if (!bound) return INVALID_CONTEXT;
+  if (const CUresult e = state()) return e;
   streams().drain(bound);
-  return SUCCESS;
+  return state();
 }
 
 CUresult cuStreamCreate(Stream **dst, unsigned) {
-  if (!bound) return INVALID_CONTEXT;
+  if (const CUresult e = state()) return e;
   *dst = new Stream{bound, {}, {}};
   std::lock_guard<std::mutex> held(streams().lock);
   streams().all.insert(*dst);
@@ -134,7 +171,7 @@ CUresult cuStreamDestroy_v2(Stream *s) {
   }
   s->drain();
   delete s;
-  return SUCCESS;
+  return state();
 }
 
 CUresult cuStreamSynchronize(Stream *s) {
@@ -143,13 +180,14 @@ CUresult cuStreamSynchronize(Stream *s) {
   } else {
     streams().drain(bound);
   }
-  return SUCCESS;
+  return s ? s->context->error.load() : state();
 }
 
 CUresult cuEventCreate(Event **dst, unsigned) { return *dst = new Event, SUCCESS; }
 CUresult cuEventDestroy_v2(Event *e) { return delete e, SUCCESS; }
 
 CUresult cuEventRecord(Event *e, Stream *s) {
+  if (const CUresult wrong = state()) return wrong;
   const unsigned long n = ++e->recorded;
   e->stream = s;
   enqueue(s, [e, n] {
@@ -163,7 +201,7 @@ CUresult cuEventQuery(Event *e) { return e->reached == e->recorded ? SUCCESS : N
 
 CUresult cuEventSynchronize(Event *e) {
   if (e->reached != e->recorded && e->stream) e->stream->drain();
-  return SUCCESS;
+  return state();
 }
 
 CUresult cuEventElapsedTime(float *dst, Event *start, Event *end) {
@@ -178,19 +216,21 @@ CUresult cuStreamWaitEvent(Stream *s, Event *e, unsigned) {
   return SUCCESS;
 }
 
-CUresult cuModuleLoadData(void **dst, const void *image) {
-  if (!bound) return INVALID_CONTEXT;
+CUresult cuModuleLoadData(Module **dst, const void *image) {
+  if (const CUresult e = state()) return e;
   if (!image || !*(const char *)image) return INVALID_IMAGE;
-  static char module;
-  return *dst = &module, SUCCESS;
+  return *dst = new Module{(const char *)image}, SUCCESS;
 }
 
-CUresult cuModuleUnload(void *) { return SUCCESS; }
+CUresult cuModuleUnload(Module *m) { return delete m, state(); }
 
-CUresult cuModuleGetFunction(Function **dst, void *, const char *name) {
+CUresult cuModuleGetFunction(Function **dst, Module *m, const char *name) {
+  if (const CUresult e = state()) return e;
   std::lock_guard<std::mutex> held(functions_lock);
   auto kernel = cuemu::table().find(name);
-  if (kernel == cuemu::table().end()) return NOT_FOUND;
+  if (!m->has(name) || kernel == cuemu::table().end()) {
+    return setting("CUEMU_STRICT") ? UNKNOWN : NOT_FOUND;
+  }
   return *dst = &functions.try_emplace(name, Function{&kernel->second}).first->second, SUCCESS;
 }
 
@@ -203,7 +243,7 @@ CUresult cuFuncSetAttribute(Function *f, int attribute, int value) {
 CUresult cuLaunchKernel(Function *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx,
                         unsigned by, unsigned bz, unsigned shared, Stream *stream, void **params,
                         void **) {
-  if (!bound) return INVALID_CONTEXT;
+  if (const CUresult e = state()) return e;
   const dim3 grid(gx, gy, gz), dim(bx, by, bz);
   if (!valid(grid, dim, shared, *f)) return INVALID_VALUE;
   std::vector<std::vector<char>> values;
@@ -211,7 +251,12 @@ CUresult cuLaunchKernel(Function *f, unsigned gx, unsigned gy, unsigned gz, unsi
     const char *p = (const char *)params[i];
     values.emplace_back(p, p + f->kernel->sizes[i]);
   }
-  enqueue(stream, [f, grid, dim, shared, values]() mutable {
+  Context *const wrong = ++bound->launches == setting("CUEMU_FAULT") ? bound : nullptr;
+  enqueue(stream, [f, grid, dim, shared, values, wrong]() mutable {
+    if (wrong) {
+      wrong->error = ILLEGAL_ADDRESS;
+      return;
+    }
     std::vector<void *> p;
     for (auto &v : values) p.push_back(v.data());
     (*f->kernel)(grid, dim, shared, p.data());
@@ -220,7 +265,19 @@ CUresult cuLaunchKernel(Function *f, unsigned gx, unsigned gy, unsigned gz, unsi
 }
 
 CUresult cuGetErrorName(CUresult e, const char **dst) {
+  switch (e) {
+    case OUT_OF_MEMORY:
+      return *dst = "CUDA_ERROR_OUT_OF_MEMORY", SUCCESS;
+    case UNAVAILABLE:
+      return *dst = "CUDA_ERROR_DEVICE_UNAVAILABLE", SUCCESS;
+    case ILLEGAL_ADDRESS:
+      return *dst = "CUDA_ERROR_ILLEGAL_ADDRESS", SUCCESS;
+  }
   return *dst = e ? "CUEMU_ERROR" : "CUDA_SUCCESS", SUCCESS;
+}
+
+CUresult cuGetErrorString(CUresult e, const char **dst) {
+  return *dst = e ? "an error of the emulator" : "no error", SUCCESS;
 }
 
 }  // extern "C"

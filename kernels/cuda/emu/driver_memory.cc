@@ -12,42 +12,52 @@ namespace {
 struct Room {
   size_t bytes;
   Context *context;
-  bool host;
+  bool host, managed;
+  bool touched[8];  // managed: by which devices, each of which has a copy
 };
 
 std::mutex lock;
 std::map<CUdeviceptr, Room> rooms;
-size_t used[8];  // by device
+size_t used[8];     // by device
+size_t managed[8];  // beside that, which makes room where used needs it
 
 size_t installed() {
   const char *e = getenv("CUEMU_MEMORY");
   return e ? strtoull(e, nullptr, 10) : 4ull << 30;
 }
 
-// within says whether n bytes at p lie in one allocation of the kind.
+// within says whether n bytes at p lie in one allocation of the kind. The device of the
+// context is about to touch them.
 bool within(CUdeviceptr p, size_t n, bool host) {
   std::lock_guard<std::mutex> held(lock);
   auto next = rooms.upper_bound(p);
   if (next == rooms.begin()) return false;
-  auto room = std::prev(next);
-  return room->second.host == host && p + n <= room->first + room->second.bytes;
+  Room &room = std::prev(next)->second;
+  if (room.host != host || p + n > std::prev(next)->first + room.bytes) return false;
+  const int device = current() ? current()->device : 0;
+  if (room.managed && !room.touched[device]) {
+    room.touched[device] = true;
+    managed[device] += room.bytes;
+  }
+  return true;
 }
 
 bool on_device(CUdeviceptr p, size_t n) { return within(p, n, false); }
 bool pinned(const void *p, size_t n) { return within((CUdeviceptr)p, n, true); }
 
-CUresult take(CUdeviceptr *dst, size_t n, bool host) {
+CUresult take(CUdeviceptr *dst, size_t n, bool host, bool shared = false) {
+  if (const CUresult e = state()) return e;
   Context *c = current();
-  if (!c) return INVALID_CONTEXT;
   if (!n) return INVALID_VALUE;
   std::lock_guard<std::mutex> held(lock);
-  if (!host && (n > installed() || used[c->device] > installed() - n)) return OUT_OF_MEMORY;
+  if (!host && !shared && (n > installed() || used[c->device] > installed() - n))
+    return OUT_OF_MEMORY;
   void *p = nullptr;
   if (posix_memalign(&p, 256, n)) return OUT_OF_MEMORY;
   memset(p, 0xff, n);
   *dst = (CUdeviceptr)p;
-  rooms[*dst] = {n, c, host};
-  if (!host) used[c->device] += n;
+  rooms[*dst] = {n, c, host, shared, {}};
+  if (!host && !shared) used[c->device] += n;
   return SUCCESS;
 }
 
@@ -56,7 +66,11 @@ CUresult give(CUdeviceptr p, bool host) {
   std::lock_guard<std::mutex> held(lock);
   auto room = rooms.find(p);
   if (room == rooms.end() || room->second.host != host) return INVALID_VALUE;
-  if (!host) used[room->second.context->device] -= room->second.bytes;
+  if (const CUresult e = state()) return e;  // what the context has, goes with it
+  for (int d = 0; d < 8; d++) {
+    if (room->second.touched[d]) managed[d] -= room->second.bytes;
+  }
+  if (!host && !room->second.managed) used[room->second.context->device] -= room->second.bytes;
   rooms.erase(room);
   free((void *)p);
   return SUCCESS;
@@ -71,24 +85,26 @@ void move(Stream *s, void *dst, const void *src, size_t n) {
 extern "C" {
 
 CUresult cuMemAlloc_v2(CUdeviceptr *dst, size_t n) { return take(dst, n, false); }
-CUresult cuMemAllocManaged(CUdeviceptr *dst, size_t n, unsigned) { return take(dst, n, false); }
-CUresult cuMemAdvise(CUdeviceptr p, size_t n, int, int) {
-  return on_device(p, n) ? SUCCESS : INVALID_VALUE;
+CUresult cuMemAllocManaged(CUdeviceptr *dst, size_t n, unsigned) {
+  return take(dst, n, false, true);
 }
+CUresult cuMemAdvise(CUdeviceptr, size_t, int, int) { return state(); }
 CUresult cuMemFree_v2(CUdeviceptr p) { return give(p, false); }
 CUresult cuMemAllocHost_v2(void **dst, size_t n) { return take((CUdeviceptr *)dst, n, true); }
 CUresult cuMemFreeHost(void *p) { return give((CUdeviceptr)p, true); }
 
 CUresult cuMemGetInfo_v2(size_t *available, size_t *total) {
-  if (!current()) return INVALID_CONTEXT;
+  if (const CUresult e = state()) return e;
   std::lock_guard<std::mutex> held(lock);
+  const size_t taken = used[current()->device] + managed[current()->device];
   *total = installed();
-  *available = *total - used[current()->device];
+  *available = taken < *total ? *total - taken : 0;
   return SUCCESS;
 }
 
 // From memory that is not pinned, the driver reads before it returns.
 CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr dst, const void *src, size_t n, Stream *s) {
+  if (const CUresult e = state()) return e;
   if (!on_device(dst, n)) return INVALID_VALUE;
   if (pinned(src, n)) return move(s, (void *)dst, src, n), SUCCESS;
   auto copy = std::make_shared<std::vector<char>>((const char *)src, (const char *)src + n);
@@ -98,6 +114,7 @@ CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr dst, const void *src, size_t n, Stream
 
 // To memory that is not pinned, it returns when it has written.
 CUresult cuMemcpyDtoHAsync_v2(void *dst, CUdeviceptr src, size_t n, Stream *s) {
+  if (const CUresult e = state()) return e;
   if (!on_device(src, n)) return INVALID_VALUE;
   move(s, dst, (const void *)src, n);
   if (!pinned(dst, n) && s) s->drain();
@@ -105,6 +122,7 @@ CUresult cuMemcpyDtoHAsync_v2(void *dst, CUdeviceptr src, size_t n, Stream *s) {
 }
 
 CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr dst, CUdeviceptr src, size_t n, Stream *s) {
+  if (const CUresult e = state()) return e;
   if (!on_device(dst, n) || !on_device(src, n)) return INVALID_VALUE;
   return move(s, (void *)dst, (const void *)src, n), SUCCESS;
 }
@@ -118,6 +136,7 @@ CUresult cuMemcpyDtoH_v2(void *dst, CUdeviceptr src, size_t n) {
 }
 
 CUresult cuMemsetD8Async(CUdeviceptr dst, unsigned char v, size_t n, Stream *s) {
+  if (const CUresult e = state()) return e;
   if (!on_device(dst, n)) return INVALID_VALUE;
   enqueue(s, [=] { memset((void *)dst, v, n); });
   return SUCCESS;

@@ -3,6 +3,7 @@
 // too early finds the wrong values.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <deque>
@@ -17,6 +18,7 @@ enum {
   SUCCESS = 0,
   INVALID_VALUE = 1,
   OUT_OF_MEMORY = 2,
+  UNAVAILABLE = 46,
   NO_DEVICE = 100,
   INVALID_DEVICE = 101,
   INVALID_IMAGE = 200,
@@ -24,11 +26,16 @@ enum {
   INVALID_HANDLE = 400,
   NOT_FOUND = 500,
   NOT_READY = 600,
+  ILLEGAL_ADDRESS = 700,
+  UNKNOWN = 999,
 };
 
 struct Context {
   int device;
   int retained;
+  unsigned flags;
+  std::atomic<long> launches;  // since it was made
+  std::atomic<int> error;      // of a kernel that went wrong: what every call returns from then on
 };
 
 struct Stream {
@@ -40,13 +47,13 @@ struct Stream {
     std::lock_guard<std::recursive_mutex> held(lock);
     work.push_back(std::move(f));
   }
-  // drain runs all work that is there.
+  // drain runs all work that is there, unless a kernel of the context went wrong.
   void drain() {
     std::lock_guard<std::recursive_mutex> held(lock);
     while (!work.empty()) {
       auto f = std::move(work.front());
       work.pop_front();
-      f();
+      if (!context->error) f();
     }
   }
 };
@@ -80,6 +87,9 @@ Streams &streams();
 // current is the context of the calling thread, or null.
 Context *current();
 
+// state is what hinders a call on the calling thread.
+inline CUresult state() { return current() ? current()->error.load() : INVALID_CONTEXT; }
+
 // enqueue puts f into stream, or runs it at once in the stream called NULL, which waits for
 // the others of its context first.
 inline void enqueue(Stream *stream, std::function<void()> f) {
@@ -88,5 +98,5 @@ inline void enqueue(Stream *stream, std::function<void()> f) {
     return;
   }
   streams().drain(current());
-  f();
+  if (!current()->error) f();
 }
