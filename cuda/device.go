@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
 	"sync/atomic"
 
@@ -24,6 +25,7 @@ type device struct {
 	gpus   []*gpu // each once
 	seats  []*gpu // of the workers in the order in which they open
 	guard  bool
+	log    func(line string) // may be nil
 
 	precision Precision
 	format    *format // of precision, nil: float32
@@ -43,6 +45,7 @@ func New(options Options) (kernels.Device, error) {
 	}
 	d := &device{
 		guard:     options.Guard,
+		log:       options.Log,
 		precision: options.Precision,
 		format:    formatOf(options.Precision),
 		allocated: make(map[*kernels.Tensor]*buffer),
@@ -56,19 +59,26 @@ func New(options Options) (kernels.Device, error) {
 }
 
 func (d *device) open(options Options) error {
-	indices, err := options.indices()
-	if err != nil {
-		return err
-	}
 	images := options.Images
 	if images == nil {
 		images = kernelcode.Images()
+	}
+	all := options.Devices
+	if all == nil {
+		var err error
+		if all, err = d.able(images); err != nil {
+			return err
+		}
+	}
+	indices, err := spread(options.Workers, all)
+	if err != nil {
+		return err
 	}
 	byIndex := make(map[int]*gpu)
 	for _, index := range indices {
 		g := byIndex[index]
 		if g == nil {
-			if g, err = openGPU(index, images); err != nil {
+			if g, err = openGPU(index, images, len(indices)); err != nil {
 				return err
 			}
 			byIndex[index] = g
@@ -80,27 +90,52 @@ func (d *device) open(options Options) error {
 	return err
 }
 
-// indices are the devices of the workers, in their order.
-func (o Options) indices() ([]int, error) {
+// able are the devices that there are kernels for. It tells about the others.
+func (d *device) able(images fs.FS) ([]int, error) {
 	count, err := start()
 	if err != nil {
 		return nil, err
 	}
-	devices := o.Devices
-	if devices == nil {
-		for i := range count {
-			devices = append(devices, i)
+	var list []int
+	var unable error
+	for i := range count {
+		switch err := suits(i, images); {
+		case err == nil:
+			list = append(list, i)
+		case !errors.Is(err, kernelcode.ErrUnsuitable):
+			return nil, err
+		case unable == nil:
+			unable = err
+		default:
+			unable = fmt.Errorf("%w; %w", unable, err)
 		}
 	}
-	workers := o.Workers
-	if workers == 0 {
-		workers = len(devices)
+	if len(list) == 0 {
+		return nil, unable
 	}
+	if unable != nil {
+		d.tell("%v: not used", unable)
+	}
+	return list, nil
+}
+
+// tell is for what the user should know and is no error.
+func (d *device) tell(format string, args ...any) {
+	if d.log != nil {
+		d.log(fmt.Sprintf(format, args...))
+	}
+}
+
+// spread gives each worker one of the devices, in turn; 0 workers: one for each.
+func spread(workers int, devices []int) ([]int, error) {
 	if len(devices) == 0 {
 		return nil, errNoDevice
 	}
 	if workers < 0 || workers > kernels.MaxWorkers {
-		return nil, fmt.Errorf("cuda: threads = %d: must be 1 to %d, or 0 for one on each device", o.Workers, kernels.MaxWorkers)
+		return nil, fmt.Errorf("cuda: threads = %d: must be 1 to %d, or 0 for one on each device", workers, kernels.MaxWorkers)
+	}
+	if workers == 0 {
+		workers = len(devices)
 	}
 	var list []int
 	for i := range workers {

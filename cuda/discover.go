@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/NVIDIA/go-nvml/pkg/dl"
 	"github.com/NVIDIA/go-nvml/pkg/nvml"
 )
 
@@ -13,6 +14,8 @@ type Devices struct {
 	CUDA   string   // newest CUDA version the driver can run, such as "12.4"
 	List   []Device // in the order of the management library, which is that of the bus
 	Absent string   // why List is empty, for people; "" if it is not
+	Hidden bool     // there may be devices to compute on: the driver's library is there, and not the one that lists them
+	Faults []error  // of devices that do not answer, and are not in List
 }
 
 // Device describes one device. A number that it does not report is 0.
@@ -37,7 +40,8 @@ func (d Device) String() string {
 }
 
 // Discover lists the devices of this machine. That there are none is not an error: List
-// is then empty and Absent says why. An error means that the driver is there and fails.
+// is then empty and Absent says why. An error means that the driver is there and fails; of a
+// device that does, alone, Faults tells.
 func Discover() (Devices, error) {
 	return discover(nvml.New())
 }
@@ -45,6 +49,7 @@ func Discover() (Devices, error) {
 func discover(lib nvml.Interface) (found Devices, err error) {
 	status := lib.Init()
 	if found.Absent = absence(status); found.Absent != "" {
+		found.Hidden = status == nvml.ERROR_LIBRARY_NOT_FOUND && present("libcuda.so.1")
 		return found, nil
 	}
 	if err := check("start", status); err != nil {
@@ -71,14 +76,27 @@ func discover(lib nvml.Interface) (found Devices, err error) {
 	for i := range count {
 		device, err := describe(lib, i)
 		if err != nil {
-			return found, fmt.Errorf("device %d: %w", i, err)
+			found.Faults = append(found.Faults, fmt.Errorf("device %d: %w", i, err))
+			continue
 		}
 		found.List = append(found.List, device)
 	}
 	if count == 0 {
 		found.Absent = "the NVIDIA driver found no device"
+	} else if len(found.List) == 0 {
+		found.Absent = "no device answers the NVIDIA driver"
 	}
 	return found, nil
+}
+
+// present says whether the loader finds a library.
+func present(library string) bool {
+	l := dl.New(library, dl.RTLD_LAZY|dl.RTLD_LOCAL)
+	if l.Open() != nil {
+		return false
+	}
+	_ = l.Close() // it was only looked for
+	return true
 }
 
 // describe asks device i for everything that Device holds.

@@ -37,6 +37,24 @@ func TestDiscover(t *testing.T) {
 	}
 }
 
+// TestDiscoverLostDevice: the others are there still.
+func TestDiscoverLostDevice(t *testing.T) {
+	found, err := discover(&fakeLibrary{devices: []*fakeDevice{{uuid: "GPU-a", lost: true}, {uuid: "GPU-b"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found.List) != 1 || found.List[0].UUID != "GPU-b" || found.List[0].Index != 1 || found.Absent != "" {
+		t.Errorf("found %+v", found)
+	}
+	if len(found.Faults) != 1 || !errors.Is(found.Faults[0], nvml.ERROR_GPU_IS_LOST) || !strings.Contains(found.Faults[0].Error(), "device 0") {
+		t.Errorf("faults %v", found.Faults)
+	}
+	found, err = discover(&fakeLibrary{devices: []*fakeDevice{{lost: true}}})
+	if err != nil || found.Absent == "" || len(found.Faults) != 1 {
+		t.Errorf("nothing but a lost device: found %+v, error %v", found, err)
+	}
+}
+
 func TestDiscoverNothing(t *testing.T) {
 	for _, status := range []nvml.Return{nvml.ERROR_LIBRARY_NOT_FOUND, nvml.ERROR_DRIVER_NOT_LOADED, nvml.SUCCESS} {
 		lib := &fakeLibrary{start: status}

@@ -27,6 +27,9 @@ func (f *fakeLibrary) SystemGetDriverVersion() (string, nvml.Return) {
 func (f *fakeLibrary) SystemGetCudaDriverVersion_v2() (int, nvml.Return) { return 12040, nvml.SUCCESS }
 func (f *fakeLibrary) DeviceGetCount() (int, nvml.Return)                { return len(f.devices), nvml.SUCCESS }
 func (f *fakeLibrary) DeviceGetHandleByIndex(i int) (nvml.Device, nvml.Return) {
+	if f.devices[i].lost {
+		return nil, nvml.ERROR_GPU_IS_LOST
+	}
 	return f.devices[i], nvml.SUCCESS
 }
 func (f *fakeLibrary) DeviceGetHandleByUUID(uuid string) (nvml.Device, nvml.Return) {
@@ -51,6 +54,7 @@ type fakeDevice struct {
 	uuid        string
 	bare        bool        // reports nothing that it may leave out
 	broken      nvml.Return // status of the clock
+	lost        bool        // does not answer
 	mu          sync.Mutex
 	reads       int
 	throttledAt map[int]uint64 // by number of reading, from 1

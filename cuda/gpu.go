@@ -36,8 +36,27 @@ type gpu struct {
 	functions map[string]cu.Function
 }
 
-// openGPU opens a device and loads the kernels that fit it.
-func openGPU(index int, images fs.FS) (*gpu, error) {
+// suits says whether there are kernels for a device, which it does not open.
+func suits(index int, images fs.FS) error {
+	device, err := find(index)
+	if err != nil {
+		return err
+	}
+	major, minor, err := device.ComputeCapability()
+	if err != nil {
+		return failure(fmt.Sprintf("device %d: compute capability", index), err)
+	}
+	if _, err = kernelcode.Select(images, 10*major+minor); err != nil {
+		return fmt.Errorf("cuda: device %d: %w", index, err)
+	}
+	return nil
+}
+
+// openGPU opens a device for one of so many workers, and loads the kernels that fit it.
+func openGPU(index int, images fs.FS, workers int) (*gpu, error) {
+	if err := waitAsleep(index, workers); err != nil {
+		return nil, err
+	}
 	context, err := Open(index)
 	if err != nil {
 		return nil, err
@@ -47,6 +66,20 @@ func openGPU(index int, images fs.FS) (*gpu, error) {
 		return nil, errors.Join(err, g.close())
 	}
 	return g, nil
+}
+
+// waitAsleep makes workers that wait for the device give up their processor, where each
+// would keep one busy and there are no more than that.
+func waitAsleep(index, workers int) error {
+	device, err := find(index)
+	if err != nil {
+		return err
+	}
+	flags := cu.SchedAuto
+	if runtime.GOMAXPROCS(0) <= workers {
+		flags = cu.SchedBlockingSync
+	}
+	return failure(fmt.Sprintf("device %d: cuDevicePrimaryCtxSetFlags", index), device.SetPrimaryCtxFlags(flags))
 }
 
 func (g *gpu) load(images fs.FS) error {

@@ -47,7 +47,7 @@ func (o *ops) product(y, x, z *kernels.Tensor, tx, tz bool) {
 	case x.Len() == 0:
 		o.zero(y)
 	default:
-		o.blas.multiply(y, x, z, tx, tz, 0)
+		o.multiply(y, x, z, tx, tz, 0)
 	}
 }
 
@@ -71,6 +71,6 @@ func (o *ops) GramAdd(gram, a, b *kernels.Tensor) {
 	kernels.CheckGramAdd(gram, a, b)
 	o.tally.LossMACs += kernels.GramMACs(a, b)
 	if gram.Len() > 0 && a.Rows > 0 {
-		o.blas.multiply(gram, a, b, true, false, 1)
+		o.multiply(gram, a, b, true, false, 1)
 	}
 }

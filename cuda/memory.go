@@ -37,8 +37,12 @@ func (d *device) newOps(int) (kernels.Ops, error) {
 		return nil, failure("cuStreamCreate", err)
 	}
 	o := &ops{launcher: newLauncher(g, stream), dev: d, arena: arena{dev: d, gpu: g, stream: stream}}
-	if o.blas, err = newBLAS(stream); err != nil {
+	var refused error
+	if o.blas, refused, err = newBLAS(stream); err != nil {
 		return nil, errors.Join(err, o.free())
+	}
+	if refused != nil && len(d.workers) == 0 {
+		d.tell("%v, so %s is used", refused, o.blas.library.file())
 	}
 	if o.staging, err = newStaging(stream); err != nil {
 		return nil, errors.Join(err, o.free())

@@ -20,22 +20,28 @@ type Context struct {
 
 // Open opens device index, in CUDA's own order, which CUDA_VISIBLE_DEVICES can change.
 func Open(index int) (*Context, error) {
-	count, err := start()
+	device, err := find(index)
 	if err != nil {
 		return nil, err
-	}
-	if index < 0 || index >= count {
-		return nil, fmt.Errorf("cuda: no device %d: CUDA sees %d, counted from 0", index, count)
-	}
-	device, err := cu.GetDevice(index)
-	if err != nil {
-		return nil, failure(fmt.Sprintf("device %d: cuDeviceGet", index), err)
 	}
 	ctx, err := device.RetainPrimaryCtx()
 	if err != nil {
 		return nil, failure(fmt.Sprintf("device %d: cuDevicePrimaryCtxRetain", index), err)
 	}
 	return &Context{device: device, ctx: ctx}, nil
+}
+
+// find is device index, if there is one.
+func find(index int) (cu.Device, error) {
+	count, err := start()
+	if err != nil {
+		return 0, err
+	}
+	if index < 0 || index >= count {
+		return 0, fmt.Errorf("cuda: no device %d: CUDA sees %d, counted from 0", index, count)
+	}
+	device, err := cu.GetDevice(index)
+	return device, failure(fmt.Sprintf("device %d: cuDeviceGet", index), err)
 }
 
 // Bind makes the context current on the calling thread, which must be locked to its

@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"gorgonia.org/cu"
 )
 
 // TestOpen needs a driver: a real one, or the stand-in of scripts/test-cuda.
@@ -66,6 +68,63 @@ func TestOpenNoSuchDevice(t *testing.T) {
 	for _, index := range []int{-1, 1000} {
 		if _, err := Open(index); err == nil || !strings.Contains(err.Error(), "no device") {
 			t.Errorf("device %d: error %v", index, err)
+		}
+	}
+}
+
+// TestOnlySuitableDevices has a device that there are no kernels for between two that there
+// are, and then nothing else.
+func TestOnlySuitableDevices(t *testing.T) {
+	if images() == nil {
+		t.Skip("GPUs are what they are")
+	}
+	t.Setenv("CUEMU_DEVICES", "3")
+	t.Setenv("CUEMU_CAPABILITY", "90,75,90")
+	var told []string
+	options := Options{Images: images(), Log: func(line string) { told = append(told, line) }}
+	dev, err := New(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := dev.(*device); d.Workers() != 2 || d.gpus[0].index != 0 || d.gpus[1].index != 2 {
+		t.Errorf("%d workers on %d devices", d.Workers(), len(d.gpus))
+	}
+	if err := dev.Close(); err != nil {
+		t.Error(err)
+	}
+	const unsuitable = "not compiled for compute capability 7.5"
+	if len(told) != 1 || !strings.Contains(told[0], "device 1: ") || !strings.Contains(told[0], unsuitable+": not used") {
+		t.Errorf("told %q", told)
+	}
+	t.Setenv("CUEMU_CAPABILITY", "75")
+	if _, err := New(options); err == nil || !strings.Contains(err.Error(), unsuitable) {
+		t.Errorf("no suitable device: error %v", err)
+	}
+	t.Setenv("CUEMU_CAPABILITY", "90,75")
+	if _, err := New(Options{Images: images(), Devices: []int{1}}); err == nil || !strings.Contains(err.Error(), unsuitable) {
+		t.Errorf("an unsuitable device by its number: error %v", err)
+	}
+}
+
+// TestWaitAsleep keeps a processor busy for each worker only where there are more.
+func TestWaitAsleep(t *testing.T) {
+	const schedule = 7 // the bits of flags that are about this
+	before := runtime.GOMAXPROCS(2)
+	defer runtime.GOMAXPROCS(before)
+	for workers, want := range []cu.ContextFlags{1: cu.SchedAuto, 2: cu.SchedBlockingSync, 3: cu.SchedBlockingSync} {
+		if workers == 0 {
+			continue
+		}
+		d := open(t, workers, false)
+		device, err := find(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if flags, _, err := device.PrimaryCtxState(); err != nil || flags&schedule != want {
+			t.Errorf("%d workers: flags %v, want %v: %v", workers, flags, want, err)
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -5,12 +5,15 @@ import "io/fs"
 // Options says how the devices are opened. The zero value is the usual one.
 type Options struct {
 	// Devices are the indices of the devices to use, in CUDA's own order; a device that
-	// is named twice gets two workers. Default nil: all.
+	// is named twice gets two workers. Default nil: all that there are kernels for.
 	Devices   []int
 	Workers   int       // that go round the devices, default 0: one for each
 	Precision Precision // in which Linear multiplies, default Float32
 	Guard     bool      // watch for writes outside of buffers, and poison freed ones; slow
 	Images    fs.FS     // compiled kernels, default nil: those that this program embeds
+
+	// Log takes a line about what is there and not used. Default nil: nobody is told.
+	Log func(line string)
 }
 
 // Precision is the format in which Linear multiplies. All sums, everything that lies in

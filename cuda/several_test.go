@@ -55,16 +55,18 @@ func TestTwoDevices(t *testing.T) {
 
 // TestWorkersGoRound spreads more workers than there are devices, and fewer.
 func TestWorkersGoRound(t *testing.T) {
-	several(t, 2).Close()
 	for workers, want := range map[int]string{1: "[0]", 2: "[0 1]", 3: "[0 1 0]", 0: "[0 1]"} {
-		if got, err := (Options{Workers: workers}).indices(); err != nil || fmt.Sprint(got) != want {
+		if got, err := spread(workers, []int{0, 1}); err != nil || fmt.Sprint(got) != want {
 			t.Errorf("%d workers: devices %v, want %s: %v", workers, got, want, err)
 		}
 	}
-	for _, o := range []Options{{Workers: -1}, {Workers: kernels.MaxWorkers + 1}, {Devices: []int{}}} {
-		if got, err := o.indices(); err == nil {
-			t.Errorf("%+v: devices %v", o, got)
+	for _, workers := range []int{-1, kernels.MaxWorkers + 1} {
+		if got, err := spread(workers, []int{0}); err == nil {
+			t.Errorf("%d workers: devices %v", workers, got)
 		}
+	}
+	if got, err := spread(0, []int{}); err == nil {
+		t.Errorf("no device: devices %v", got)
 	}
 }
 

@@ -34,6 +34,9 @@ func (i Image) Kernels() []string {
 // ErrNoImages is what [Select] gives where nothing was compiled.
 var ErrNoImages = errors.New("no compiled kernels in this build: run \"make cuda\"")
 
+// ErrUnsuitable is in the error of [Select] where what was compiled is for other devices.
+var ErrUnsuitable = errors.New("not compiled for compute capability")
+
 // Select picks, for each family of kernels in images, the code that suits a device of the
 // given compute capability (80 for 8.0) best: machine code of its generation for as near a
 // capability as there is, else code for the driver to compile. The files are called
@@ -105,7 +108,7 @@ func read(images fs.FS, best map[string]candidate, capability int) ([]Image, err
 	for _, family := range families {
 		c := best[family]
 		if c.suits(capability) == 0 {
-			return nil, fmt.Errorf("kernels %s are not compiled for compute capability %d.%d", family, capability/10, capability%10)
+			return nil, fmt.Errorf("kernels %s are %w %d.%d", family, ErrUnsuitable, capability/10, capability%10)
 		}
 		code, err := fs.ReadFile(images, c.name)
 		if err != nil {

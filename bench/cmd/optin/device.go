@@ -32,7 +32,7 @@ func openDevice(name string, threads int, stderr io.Writer) (kernels.Device, err
 		}
 		return ref.New(threads)
 	case "cuda":
-		dev, err := openGPU(threads)
+		dev, err := openGPU(threads, stderr)
 		if err != nil && !errors.As(err, &handOver{}) {
 			err = fmt.Errorf(`device = "cuda": %w, or use device = "cpu"`, err)
 		}

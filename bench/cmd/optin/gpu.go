@@ -42,10 +42,11 @@ func handedOver() string {
 }
 
 // openGPU opens the GPUs of this machine, in this program if it was built with
-// CUDA. If not, the error is a handOver to the one beside it that was.
-func openGPU(threads int) (kernels.Device, error) {
+// CUDA, and tells stderr what is not used. If not, the error is a handOver to the
+// one beside it that was.
+func openGPU(threads int, stderr io.Writer) (kernels.Device, error) {
 	if cuda.Built {
-		return cuda.New(cuda.Options{Workers: threads})
+		return cuda.New(cuda.Options{Workers: threads, Log: func(line string) { fmt.Fprintln(stderr, "optin: "+line) }})
 	}
 	path, err := beside()
 	if err != nil {
@@ -77,7 +78,7 @@ func openAuto(threads int, stderr io.Writer) (kernels.Device, error) {
 	found, err := hasGPU()
 	if found {
 		var dev kernels.Device
-		if dev, err = openGPU(threads); err == nil || errors.As(err, &handOver{}) {
+		if dev, err = openGPU(threads, stderr); err == nil || errors.As(err, &handOver{}) {
 			return dev, err
 		}
 	}
@@ -87,14 +88,14 @@ func openAuto(threads int, stderr io.Writer) (kernels.Device, error) {
 	return cpu.New(cpu.Options{Threads: threads})
 }
 
-// hasGPU says whether this machine has a GPU. A program built with CUDA asks
-// CUDA, and takes it for an error that there is none; any other is content
-// without, and asks the management library.
+// hasGPU says whether this machine has a GPU, or may have one. A program built
+// with CUDA asks CUDA, and takes it for an error that there is none; any other is
+// content without, and asks the management library.
 func hasGPU() (bool, error) {
 	if cuda.Built {
 		err := cuda.Available()
 		return err == nil, err
 	}
 	found, err := cuda.Discover()
-	return len(found.List) > 0, err
+	return len(found.List) > 0 || found.Hidden, err
 }

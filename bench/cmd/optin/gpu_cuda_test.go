@@ -150,6 +150,46 @@ func TestNoGPU(t *testing.T) {
 	}
 }
 
+// TestHiddenGPU is where the driver's library is, and not the one that lists devices: a
+// container may have but that. The program without CUDA leaves it to the one with CUDA.
+func TestHiddenGPU(t *testing.T) {
+	if !emulated() {
+		t.Skip("there is a GPU, which cannot be hidden")
+	}
+	folder := t.TempDir()
+	for _, file := range []string{"libcuda.so.1", "libcublas.so.12"} {
+		if err := os.Symlink(filepath.Join(os.Getenv("CUEMU_IMAGES"), "..", file), filepath.Join(folder, file)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	args := []string{"predict", "--model", textModel(t, "bert-basic"), "--text", "a b  'c'", "--device", "auto"}
+	onCPU := predictions(t, works(t, append(args[:5:5], "--device", "cpu")...))
+	r := start(t, filepath.Join(programs(t), "optin"), []string{"LD_LIBRARY_PATH=" + folder}, args...)
+	if r.code != 0 || r.report != "" || nearly(t, predictions(t, r.out), onCPU) {
+		t.Errorf("status %d, on the CPU or not: %s%s", r.code, r.out, r.report)
+	}
+	r = start(t, copied(t, "optin"), []string{"LD_LIBRARY_PATH=" + folder}, args...)
+	if r.code != 0 || !strings.Contains(r.report, "the CPU is used, and no GPU: this program was built without CUDA") {
+		t.Errorf("no program for it: status %d: %s", r.code, r.report)
+	}
+}
+
+// TestKernelOfGPUGoesWrong ends an experiment in the middle, while much is to be freed.
+func TestKernelOfGPUGoesWrong(t *testing.T) {
+	if !emulated() {
+		t.Skip("a GPU's kernels do not go wrong on demand")
+	}
+	path, _ := experimentFile(t, textModel(t, "bert-basic"), textData(t), small)
+	for _, n := range []string{"1", "40", "400"} {
+		r := start(t, filepath.Join(programs(t), gpuProgram), []string{"CUEMU_FAULT=" + n}, "run", path, "--device", "cuda")
+		for _, part := range []string{"CUDA_ERROR_ILLEGAL_ADDRESS (700)", "the last here was optin_", "CUDA_LAUNCH_BLOCKING=1"} {
+			if r.code != exitFailed || !strings.Contains(r.report, part) || strings.Contains(r.report, "goroutine") {
+				t.Errorf("kernel %s: status %d, want %q in: %s", n, r.code, part, r.report)
+			}
+		}
+	}
+}
+
 // TestPrecisionOfGPU runs an experiment in every precision, with the scores of the first.
 func TestPrecisionOfGPU(t *testing.T) {
 	path, results := experimentFile(t, textModel(t, "bert-basic"), textData(t), small)

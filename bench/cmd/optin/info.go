@@ -106,6 +106,9 @@ func versionCommand() *cobra.Command {
 			for i, d := range found.List {
 				fmt.Fprintf(w, "cuda     %d: %v, driver %s for CUDA %s\n", i, d, found.Driver, found.CUDA)
 			}
+			for _, fault := range found.Faults {
+				fmt.Fprintf(w, "cuda     not available: %v\n", fault)
+			}
 			if cuda.Built {
 				err = cuda.Available()
 			} else if _, err = beside(); err == nil {

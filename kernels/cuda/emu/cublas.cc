@@ -1,5 +1,8 @@
-// A stand-in for libcublas.so.12: matrix products by plain loops, in streams of the stand-in
-// driver.
+// A stand-in for libcublas.so.12, or that of CUEMU_BLAS: matrix products by plain loops, in
+// streams of the stand-in driver.
+//
+//   CUEMU_BLAS_REFUSES=n   cuBLAS n does not start on this driver
+//   CUEMU_BLAS_NEEDS=n     bytes that the device must have free for a product
 #include <cstddef>
 #include <vector>
 
@@ -11,7 +14,12 @@ struct Handle {
   Stream *stream;
 };
 
-enum { NOT_INITIALIZED = 1, INVALID = 7 };
+enum { NOT_INITIALIZED = 1, INVALID = 7, EXECUTION_FAILED = 13 };
+
+size_t setting(const char *name) {
+  const char *e = getenv(name);
+  return e ? strtoull(e, nullptr, 10) : 0;
+}
 
 // part is where element (i, j) of op(x) lies, x being column-major.
 inline size_t part(long long i, long long j, long long ld, bool transposed) {
@@ -51,20 +59,28 @@ struct Product {
 
 extern "C" {
 
+CUresult cuMemGetInfo_v2(size_t *available, size_t *total);
+
 int cublasCreate_v2(Handle **dst) {
-  if (!current()) return NOT_INITIALIZED;
+  if (state() || setting("CUEMU_BLAS_REFUSES") == CUEMU_BLAS) return NOT_INITIALIZED;
   return *dst = new Handle{nullptr}, 0;
 }
 int cublasDestroy_v2(Handle *h) { return delete h, 0; }
 int cublasSetStream_v2(Handle *h, Stream *s) { return h->stream = s, 0; }
 int cublasSetMathMode(Handle *, int mode) { return mode < 0 || mode > 3 ? INVALID : 0; }
-int cublasGetVersion_v2(Handle *, int *dst) { return *dst = 120400, 0; }
+
+// 12.4.0 and 11.11.3, each as its own time wrote it.
+int cublasGetVersion_v2(Handle *, int *dst) { return *dst = CUEMU_BLAS == 11 ? 12103 : 120400, 0; }
 
 int cublasSgemm_v2(Handle *h, int ta, int tb, int m, int n, int k, const float *alpha,
                    const float *a, int lda, const float *b, int ldb, const float *beta, float *c,
                    int ldc) {
   const bool fits = lda >= (ta ? k : m) && ldb >= (tb ? n : k) && ldc >= m;
   if (m < 0 || n < 0 || k < 0 || !fits || lda < 1 || ldb < 1 || ldc < 1) return INVALID;
+  size_t available, total;
+  if (cuMemGetInfo_v2(&available, &total) || available < setting("CUEMU_BLAS_NEEDS")) {
+    return EXECUTION_FAILED;
+  }
   const Product p{ta != 0, tb != 0, m, n, k, *alpha, *beta, a, b, lda, ldb, c, ldc};
   enqueue(h->stream, [p] { p.run(); });
   return 0;
