@@ -35,6 +35,35 @@ func TestConformanceInLowPrecision(t *testing.T) {
 	}
 }
 
+// TestTiesInLowPrecision multiplies what lies in the middle of two numbers of the format, and
+// beside it, by 1: the device must round it, and a weight, as Rounding does.
+func TestTiesInLowPrecision(t *testing.T) {
+	for p, f := range formats() {
+		t.Run("precision="+string(p), func(t *testing.T) {
+			d := openIn(t, p, 1, true)
+			defer d.Close()
+			var values []float32
+			for i := range 16 {
+				half := math.Ldexp(1, -f.fraction-1)
+				values = append(values, float32(1+float64(i)*half), float32(-2-4*float64(i)*half), float32(1+float64(i)*half+half/64))
+			}
+			one := kernels.WeightOf("one", 1, 1, []float32{1})
+			w := kernels.WeightOf("values", len(values), 1, values)
+			got := make([]float64, 2*len(values))
+			each(t, d, func(o *ops) {
+				o.Download(o.Linear(o.Upload(len(values), 1, values), one, kernels.Epilogue{}), got[:len(values)])
+				o.Download(o.Linear(o.Upload(1, 1, []float32{1}), w, kernels.Epilogue{}), got[len(values):])
+			})
+			for i, v := range got {
+				x := values[i%len(values)]
+				if want := p.Rounding()(x); float32(v) != want {
+					t.Errorf("%v becomes %v, want %v", x, v, want)
+				}
+			}
+		})
+	}
+}
+
 // Tiles of either size are right for all shapes, whichever a chip takes for them.
 func TestTilesInLowPrecision(t *testing.T) {
 	for p := range formats() {

@@ -28,7 +28,11 @@ func several(t *testing.T, n int) *device {
 	if found < n {
 		t.Skipf("there are %d devices here, and this test needs %d", found, n)
 	}
-	d, err := New(Options{Images: images()})
+	var devices []int
+	for i := range n {
+		devices = append(devices, i)
+	}
+	d, err := New(Options{Devices: devices, Images: images()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,8 +12,9 @@
 # It shows that the steps work, and nothing of a GPU's speed; and it adds what only the
 # emulator can do: the compiler's sanitizers, and mutants of the kernels.
 #
-# One device is used, the first, or that of CUDA_VISIBLE_DEVICES. Tools are looked for on the
-# path and in CUDA_HOME; PYTHON names the Python that has PyTorch.
+# One device is used, the first, or that of CUDA_VISIBLE_DEVICES (numbers are nvidia-smi's; where
+# it has several, or there are several, tests for several run on all of them). Tools are looked
+# for on the path and in CUDA_HOME; PYTHON names the Python that has PyTorch.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
@@ -30,11 +31,14 @@ done
 readonly report=${1:-results/gpu-check.md} emulated only python=${PYTHON:-python3}
 
 if [ -z "$emulated" ]; then
-  if ! command -v nvidia-smi >/dev/null || ! nvidia-smi -L 2>/dev/null | grep -q '^GPU'; then
+  if ! command -v nvidia-smi >/dev/null || ! nvidia-smi -L 2>/dev/null | grep '^GPU' >/dev/null; then
     echo "gpu-check: no GPU that NVIDIA's driver sees (nvidia-smi -L), so nothing was checked; --emulated tries the steps without one" >&2
     exit 1
   fi
-  export CUDA_VISIBLE_DEVICES=${CUDA_VISIBLE_DEVICES:-0}
+  export CUDA_DEVICE_ORDER=PCI_BUS_ID # as nvidia-smi counts
+  every=${CUDA_VISIBLE_DEVICES:-$(nvidia-smi --query-gpu=index --format=csv,noheader | paste -sd , | tr -d ' ')}
+  export CUDA_VISIBLE_DEVICES=${every%%,*}
+  readonly every
 fi
 
 mkdir -p "$(dirname "$report")" bin || exit
@@ -91,8 +95,53 @@ list() { # list TITLE...: with semicolons between them
   echo "${*:-none}" | sed 's/;/; /g'
 }
 
+# ask FIELDS [FORMAT]: of the device that is used, by its number or its UUID.
+ask() { nvidia-smi -i "$CUDA_VISIBLE_DEVICES" --query-gpu="$1" --format="csv${2:-}"; }
+
+# The newer name of what slows a GPU down came with driver 535.
+afterwards() {
+  local rest=clocks.sm,clocks.mem,temperature.gpu,power.draw
+  ask "$rest,clocks_event_reasons.active" || ask "$rest,clocks_throttle_reasons.active"
+}
+
+# without_cublas lists the ops whose checks make no call of cuBLAS.
+without_cublas() {
+  "$program" selftest --device cuda --threads 1 --quick --time=false |
+    awk '$2 ~ /^[0-9]+$/ && $1 !~ /^(Linear.*|MatMul|GramAdd|ManifoldLoss|ManifoldLoss.*Backward|Memory|Weight|all)$/ { print $1 }' | paste -sd ,
+}
+
+# try_without_cublas lets the emulator's cuBLAS fail, so that the list is known to be right.
+try_without_cublas() {
+  local ops
+  ops=$(without_cublas) || return
+  CUEMU_BLAS_NEEDS=1000000000000000 "$program" selftest --device cuda --threads 1 --quick --time=false --ops "$ops"
+}
+
+# sanitize TOOL: this project's kernels alone where that is asked of the tool; of those of
+# cuBLAS there is nothing to mend. To leave them out of initcheck would leave what they write
+# uninitialized in its eyes, so there all ops are left out that call cuBLAS.
+sanitize() {
+  local how=(--tool "$1" --report-api-errors no --error-exitcode 9) what=() help ops command
+  case $1 in
+    racecheck)
+      help=$("$checker" --help)
+      case $help in
+        *--kernel-name*) how+=(--kernel-name kernel_substring=optin_) ;;
+        *) how+=(--kernel-regex kernel_substring=optin_) ;; # before 2023
+      esac
+      ;;
+    initcheck)
+      ops=$(without_cublas) || return
+      what=(--ops "$ops")
+      ;;
+  esac
+  command=(timeout 20m "$checker" "${how[@]}" "$program" selftest --device cuda --threads 1 --quick --time=false ${what[@]+"${what[@]}"})
+  echo "\$ ${command[*]}"
+  "${command[@]}"
+}
+
 device="the emulator, on no GPU: times say nothing"
-if [ -z "$emulated" ]; then device=$(nvidia-smi --query-gpu=name --format=csv,noheader | head -n 1); fi
+if [ -z "$emulated" ]; then device=$(ask name ,noheader) || device="device $CUDA_VISIBLE_DEVICES"; fi
 {
   echo "# CUDA on $device"
   echo
@@ -106,6 +155,13 @@ else
 fi
 section "set-up" scripts/setup
 section "compilers" scripts/cuda-toolkit
+if [ -z "$emulated" ]; then
+  section "cuBLAS" scripts/cublas
+  folder=$(scripts/cublas 2>/dev/null)
+  [ -z "$folder" ] || export LD_LIBRARY_PATH="$folder${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+else
+  skip "cuBLAS" "The emulator has its own."
+fi
 program=bin/optin-cuda size=()
 if [ -z "$emulated" ]; then
   section "kernels and programs" make build cuda
@@ -120,6 +176,13 @@ else
 fi
 check "registers, shared memory and spills" cat kernels/cuda/resources.txt
 check "conformance" scripts/test-cuda
+if [ -n "$emulated" ]; then
+  skip "several devices" "The emulator's several devices are in the conformance section."
+elif [[ $every == *,* ]]; then
+  check "several devices ($every)" env CUDA_VISIBLE_DEVICES="$every" scripts/test-cuda -run 'TwoDevices|NumberOfDevices|SharedMemory|GPUs'
+else
+  skip "several devices" "There is one: $every."
+fi
 check "self-test: each op against its roofline (products are cuBLAS's)" "$program" selftest --device cuda --threads 1 ${size[@]+"${size[@]}"}
 for precision in tf32 bf16 fp16; do # products with weights are this project's own, beside cuBLAS's under PyTorch
   check "self-test in $precision" "$program" selftest --device cuda --threads 1 --precision "$precision" --ops Linear ${size[@]+"${size[@]}"}
@@ -129,9 +192,10 @@ if [ -n "$emulated" ]; then
   check "conformance under the address and undefined-behaviour sanitizers" env SANITIZE=1 scripts/test-cuda
   check "mutants: barriers and guards taken out" bash -o pipefail -c "scripts/mutate | grep -E '^(survived|mutate:)'"
   skip "memory, race and synchronization checkers" "compute-sanitizer looks at code that runs on a GPU."
+  check "ops for initcheck, with a cuBLAS that fails" try_without_cublas
 elif checker=$(find_tool compute-sanitizer); then
   for tool in memcheck racecheck synccheck initcheck; do
-    check "$tool" "$checker" --tool "$tool" --error-exitcode 9 "$program" selftest --device cuda --threads 1 --quick --time=false
+    check "$tool" sanitize "$tool"
   done
 else
   skip "memory, race and synchronization checkers" "compute-sanitizer is not installed; it comes with NVIDIA's toolkit (set CUDA_HOME)."
@@ -144,6 +208,9 @@ if [ -n "$emulated" ]; then
   scoring=(--method magnitude --set score.samples=2)
   timing=(--set measure.batch=1 --set measure.samples=6 --set measure.min_time=0 --set measure.end_to_end=false)
 fi
+for workers in 1 2; do # which of them is faster on one GPU, the first lines tell
+  check "score with $workers at once on one device" "$program" score "${job[@]}" "${scoring[@]}" --threads "$workers" --output "$work/workers-$workers"
+done
 check "prune" "$program" prune "${job[@]}" --keep 0.5 "${scoring[@]}" --out "$work/pruned"
 check "time, dense against pruned" "$program" time "${job[@]}" --pruned "$work/pruned" "${timing[@]}"
 
@@ -157,7 +224,7 @@ else
 fi
 check "planned floors" go run ./bench/cmd/roofline
 if [ -z "$emulated" ]; then
-  check "clocks and temperature afterwards" nvidia-smi --query-gpu=clocks.sm,clocks.mem,temperature.gpu,power.draw,clocks_throttle_reasons.active --format=csv
+  check "clocks and temperature afterwards" afterwards
 fi
 
 {
