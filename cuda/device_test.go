@@ -155,6 +155,18 @@ func TestMemoryIsAccountedFor(t *testing.T) {
 	}
 }
 
+// TestNoMemoryForKernels has a device that is full before anything is loaded.
+func TestNoMemoryForKernels(t *testing.T) {
+	if images() == nil {
+		t.Skip("a GPU has memory for kernels")
+	}
+	t.Setenv("CUEMU_MEMORY", "64")
+	_, err := New(Options{Images: images()})
+	if !errors.Is(err, kernels.ErrOutOfMemory) || !strings.Contains(err.Error(), "cuModuleLoadData of ") || strings.Contains(err.Error(), "update") {
+		t.Errorf("error %v, want that memory is out", err)
+	}
+}
+
 func TestNoMemory(t *testing.T) {
 	d := open(t, 1, false)
 	defer d.Close()

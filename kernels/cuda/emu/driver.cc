@@ -76,6 +76,8 @@ Context *current() { return bound; }
 
 extern "C" {
 
+CUresult cuMemGetInfo_v2(size_t *available, size_t *total);
+
 CUresult cuInit(unsigned flags) {
   if (flags) return INVALID_VALUE;
   return devices() > 0 ? SUCCESS : NO_DEVICE;
@@ -219,6 +221,10 @@ CUresult cuStreamWaitEvent(Stream *s, Event *e, unsigned) {
 CUresult cuModuleLoadData(Module **dst, const void *image) {
   if (const CUresult e = state()) return e;
   if (!image || !*(const char *)image) return INVALID_IMAGE;
+  size_t available, total;
+  if (cuMemGetInfo_v2(&available, &total) || available < strlen((const char *)image)) {
+    return OUT_OF_MEMORY;
+  }
   return *dst = new Module{(const char *)image}, SUCCESS;
 }
 
