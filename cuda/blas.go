@@ -136,7 +136,7 @@ func newBLAS(stream cu.Stream) (b *blas, refused error, err error) {
 		if !errors.Is(err, notInitialized) || errors.Is(err, kernels.ErrOutOfMemory) {
 			return nil, nil, err
 		}
-		refused = fmt.Errorf("%s does not start on this driver, which is for CUDA %s: %w", l.file(), versionText(cu.Version()), err)
+		refused = both(refused, fmt.Errorf("%s does not start on this driver, which is for CUDA %s: %w", l.file(), versionText(cu.Version()), err))
 	}
 	if refused != nil {
 		return nil, nil, fmt.Errorf("%w: update the driver, or install a cuBLAS of the driver's major version and add its folder to LD_LIBRARY_PATH", refused)

@@ -102,12 +102,10 @@ func (d *device) able(images fs.FS) ([]int, error) {
 		switch err := suits(i, images); {
 		case err == nil:
 			list = append(list, i)
-		case !errors.Is(err, kernelcode.ErrUnsuitable):
-			return nil, err
-		case unable == nil:
-			unable = err
+		case errors.Is(err, kernelcode.ErrUnsuitable):
+			unable = both(unable, err)
 		default:
-			unable = fmt.Errorf("%w; %w", unable, err)
+			return nil, err
 		}
 	}
 	if len(list) == 0 {
@@ -190,6 +188,14 @@ func (d *device) One(ctx context.Context, f func(ops kernels.Ops) error) (err er
 	return d.pool.One(ctx, func(o kernels.Ops) error {
 		return o.(*ops).try(func() error { return f(o) })
 	})
+}
+
+// both is one line of two errors, of which the first may be nil.
+func both(first, second error) error {
+	if first == nil {
+		return second
+	}
+	return fmt.Errorf("%w; %w", first, second)
 }
 
 func firstOf(first, second error) error {
