@@ -86,6 +86,7 @@ func (d *device) open(options Options) error {
 		}
 		d.seats = append(d.seats, g)
 	}
+	d.tellUnlike()
 	d.pool, err = kernels.NewPool(len(indices), d.newOps)
 	return err
 }
@@ -115,6 +116,16 @@ func (d *device) able(images fs.FS) ([]int, error) {
 		d.tell("%v: not used", unable)
 	}
 	return list, nil
+}
+
+// tellUnlike tells where devices round in different ways.
+func (d *device) tellUnlike() {
+	for _, g := range d.gpus {
+		if first := d.gpus[0]; g.chip != first.chip {
+			d.tell("devices %d and %d are different chips, so scores depend, by rounding, on which of them a unit meets: CUDA_VISIBLE_DEVICES chooses equal ones", first.index, g.index)
+			return
+		}
+	}
 }
 
 // tell is for what the user should know and is no error.

@@ -23,8 +23,7 @@ type gpu struct {
 	modules []cu.Module
 	homes   map[string]cu.Module // of the kernels
 
-	multiprocessors int
-
+	chip
 	room  int64        // bytes that were free before any of this device
 	taken atomic.Int64 // bytes since then, but for shared tensors
 
@@ -35,6 +34,9 @@ type gpu struct {
 	mu        sync.Mutex
 	functions map[string]cu.Function
 }
+
+// chip is what a sum of cuBLAS is rounded by: two devices with the same one give the same bits.
+type chip struct{ capability, multiprocessors int }
 
 // suits says whether there are kernels for a device, which it does not open.
 func suits(index int, images fs.FS) error {
@@ -87,10 +89,11 @@ func (g *gpu) load(images fs.FS) error {
 	if err != nil {
 		return failure("compute capability", err)
 	}
+	g.capability = 10*major + minor
 	if g.multiprocessors, err = g.device.Attribute(cu.MultiprocessorCount); err != nil {
 		return failure("multiprocessors", err)
 	}
-	list, err := kernelcode.Select(images, 10*major+minor)
+	list, err := kernelcode.Select(images, g.capability)
 	if err != nil {
 		return fmt.Errorf("cuda: device %d: %w", g.index, err)
 	}

@@ -106,6 +106,29 @@ func TestOnlySuitableDevices(t *testing.T) {
 	}
 }
 
+// TestUnlikeDevices tells where sums are rounded in different ways, and not where they are alike.
+func TestUnlikeDevices(t *testing.T) {
+	if images() == nil {
+		t.Skip("GPUs are what they are")
+	}
+	t.Setenv("CUEMU_DEVICES", "2")
+	var told []string
+	dev, err := New(Options{Images: images(), Log: func(line string) { told = append(told, line) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dev.Close()
+	if len(told) != 0 {
+		t.Errorf("devices that are alike: told %q", told)
+	}
+	d := dev.(*device)
+	d.gpus[1].multiprocessors++
+	d.tellUnlike()
+	if len(told) != 1 || !strings.Contains(told[0], "devices 0 and 1 are different chips") {
+		t.Errorf("told %q", told)
+	}
+}
+
 // TestWaitAsleep keeps a processor busy for each worker only where there are more.
 func TestWaitAsleep(t *testing.T) {
 	const schedule = 7 // the bits of flags that are about this
