@@ -29,7 +29,8 @@
 // depends on timing: the same shapes give the same bits on the same kind of device.
 //
 // A device that is opened in a lower precision (see [Precision]) runs Linear on tensor
-// cores, with its epilogue in the same pass, and keeps the weights of Linear in that format.
+// cores, with its epilogue in the same pass or in one that adds parts of its sums, and keeps
+// the weights of Linear in that format.
 // The error is at most twice that of rounding what is multiplied and nothing else.
 //
 // No CUDA graphs: gorgonia.org/cu v0.9.6 builds graphs node by node, but binds no call that

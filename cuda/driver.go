@@ -92,3 +92,17 @@ func freePinned(p unsafe.Pointer) error {
 	}
 	return nil
 }
+
+// allowShared lets a kernel take so many bytes of dynamic shared memory, and as much of a
+// multiprocessor's memory as can be shared, for as many blocks as fit. Package cu lacks it.
+func allowShared(f cu.Function, bytes int) error {
+	handle := *(*C.CUfunction)(unsafe.Pointer(&f)) // a cu.Function is that alone
+	result := C.cuFuncSetAttribute(handle, C.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, C.int(bytes))
+	if result == C.CUDA_SUCCESS {
+		result = C.cuFuncSetAttribute(handle, C.CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT, C.CU_SHAREDMEM_CARVEOUT_MAX_SHARED)
+	}
+	if result != C.CUDA_SUCCESS {
+		return fmt.Errorf("cuda: cuFuncSetAttribute for %d bytes of shared memory: %w: the device needs compute capability 8.0 or higher", bytes, status(result))
+	}
+	return nil
+}

@@ -39,6 +39,11 @@ func newLauncher(g *gpu, stream cu.Stream) *launcher {
 // launch starts a kernel; an empty grid is no launch. Each argument fills 8 bytes, of which
 // the kernel takes as many as it needs: see address, number, long, real and double.
 func (l *launcher) launch(name string, grid, block size, arguments ...uint64) {
+	l.launchWith(0, name, grid, block, arguments...)
+}
+
+// launchWith is launch for a kernel that takes so many bytes of dynamic shared memory.
+func (l *launcher) launchWith(shared int, name string, grid, block size, arguments ...uint64) {
 	grid.y, grid.z = max(grid.y, 1), max(grid.z, 1)
 	if grid.x == 0 {
 		return
@@ -46,7 +51,10 @@ func (l *launcher) launch(name string, grid, block size, arguments ...uint64) {
 	f, ok := l.functions[name]
 	if !ok {
 		var err error
-		if f, err = l.gpu.function(name); err != nil {
+		if f, err = l.gpu.function(name); err == nil && shared > 0 {
+			err = allowShared(f, shared)
+		}
+		if err != nil {
 			kernels.Fail(err)
 		}
 		l.functions[name] = f
@@ -55,7 +63,7 @@ func (l *launcher) launch(name string, grid, block size, arguments ...uint64) {
 		kernels.Fail(fmt.Errorf("cuda: %s: %d x %d x %d blocks are more than a device takes: use smaller batches", name, grid.x, grid.y, grid.z))
 	}
 	copy(l.values[:], arguments)
-	err := f.Launch(grid.x, grid.y, grid.z, block.x, max(block.y, 1), max(block.z, 1), 0, l.stream, l.addresses[:len(arguments)])
+	err := f.Launch(grid.x, grid.y, grid.z, block.x, max(block.y, 1), max(block.z, 1), shared, l.stream, l.addresses[:len(arguments)])
 	if err != nil {
 		kernels.Fail(failure("cuLaunchKernel of "+name, err))
 	}

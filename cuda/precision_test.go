@@ -5,8 +5,10 @@ package cuda
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,12 +66,16 @@ func TestTiesInLowPrecision(t *testing.T) {
 	}
 }
 
-// Tiles of either size are right for all shapes, whichever a chip takes for them.
+// Tiles of either size and parts of sums are right for all shapes, whichever a chip takes for
+// them.
 func TestTilesInLowPrecision(t *testing.T) {
 	for p := range formats() {
 		f := formatOf(p)
-		for kernel, multiprocessors := range map[string]int{f.small: math.MaxInt32, f.large: 0} {
-			t.Run(kernel, func(t *testing.T) {
+		for multiprocessors, kernels := range map[int][]string{
+			0:             {f.round, f.large},
+			math.MaxInt32: {f.round, f.small, "optin_linear_sum"},
+		} {
+			t.Run(fmt.Sprintf("precision=%s/multiprocessors=%d", p, multiprocessors), func(t *testing.T) {
 				ran := make(launches)
 				d := &watched{openIn(t, p, 1, true), ran}
 				d.gpus[0].multiprocessors = multiprocessors
@@ -82,11 +88,33 @@ func TestTilesInLowPrecision(t *testing.T) {
 						t.Error(r)
 					}
 				}
-				ran.want(t, func(name string) bool { return name == kernel || name == f.convert })
-				if ran[f.small] && ran[f.large] {
-					t.Error("tiles of both sizes were used")
-				}
+				ran.want(t, func(name string) bool { return slices.Contains(kernels, name) })
 			})
+		}
+	}
+}
+
+// TestCut has the shapes of BERT-base on A100 (108 multiprocessors) and H100 (132).
+func TestCut(t *testing.T) {
+	for _, c := range []struct {
+		rows, cols, steps, multiprocessors int
+		want                               tiling
+	}{
+		{4096, 3072, 24, 108, tiling{128, 768, 1}},
+		{4096, 768, 96, 132, tiling{128, 192, 1}},
+		{4096, 768, 96, 193, tiling{64, 768, 1}}, // one large tile too few
+		{1024, 768, 24, 108, tiling{64, 192, 1}},
+		{128, 3072, 24, 108, tiling{64, 96, 1}}, // a pass more would cost what parts spare
+		{128, 768, 24, 108, tiling{64, 24, 1}},
+		{128, 768, 96, 108, tiling{64, 24, 9}}, // of 11 steps
+		{128, 768, 96, 132, tiling{64, 24, 11}},
+		{1, 2, 1 << 20, 132, tiling{64, 1, 264}},
+		{1, 2, 28, 132, tiling{64, 1, 4}}, // of 8 steps at least
+		{1, 2, 27, 132, tiling{64, 1, 1}},
+		{1, 2, 0, 132, tiling{64, 1, 1}},
+	} {
+		if got := cut(c.rows, c.cols, c.steps, c.multiprocessors); got != c.want {
+			t.Errorf("%d x %d, %d steps, %d multiprocessors: %+v, want %+v", c.rows, c.cols, c.steps, c.multiprocessors, got, c.want)
 		}
 	}
 }
@@ -140,6 +168,19 @@ func distance(got, want [][]float64) float64 {
 		}
 	}
 	return most / size
+}
+
+// A kernel gets no more shared memory than a block may have.
+func TestMemoryOfBlocksIsLimited(t *testing.T) {
+	d := openIn(t, BF16, 1, false)
+	defer d.Close()
+	f, err := d.gpus[0].function(d.format.large)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.gpus[0].do(func() error { return allowShared(f, 1<<20) }); err == nil || !strings.Contains(err.Error(), "1048576 bytes of shared memory") {
+		t.Errorf("error %v", err)
+	}
 }
 
 func TestPrecisionIsKnown(t *testing.T) {

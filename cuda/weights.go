@@ -19,7 +19,7 @@ func (o *ops) plain(w *kernels.Weight) *kernels.Tensor {
 		return live
 	}
 	packed, err := w.Packed(&o.gpu.form, func() (any, func(), error) {
-		return o.pack(w, 4, func(b *buffer, values []float32) error {
+		return o.pack(w, 4*w.Len(), func(b *buffer, values []float32) error {
 			if err := b.shape(kernels.F32, w.Rows, w.Cols, o.stream); err != nil {
 				return err
 			}
@@ -33,15 +33,15 @@ func (o *ops) plain(w *kernels.Weight) *kernels.Tensor {
 	return &packed.(*buffer).tensor
 }
 
-// pack lets fill bring the values of w to a buffer on the device, with room for so many bytes
-// of each, and waits until they are there, for other workers' sake.
+// pack lets fill bring the values of w to a buffer of so many bytes on the device, and waits
+// until they are there, for other workers' sake.
 func (o *ops) pack(w *kernels.Weight, bytes int, fill func(b *buffer, values []float32) error) (any, func(), error) {
 	values, err := w.Values()
 	if err != nil {
 		return nil, nil, err
 	}
 	d, g := o.dev, o.gpu
-	b, err := o.arena.room(bytes*len(values), false)
+	b, err := o.arena.room(bytes, false)
 	if err != nil {
 		return nil, nil, fmt.Errorf("weight %s: %w", w.Name, err)
 	}

@@ -5,7 +5,7 @@
 # columns: family kernel target threads regs shared stack spills warps
 #   threads  the most that a block may have (the kernel's launch bound), - if it has none
 #   regs     registers a thread
-#   shared   bytes of static shared memory a block
+#   shared   bytes of shared memory a block, static and dynamic
 #   stack    bytes of local memory a thread
 #   spills   bytes of registers stored to and loaded from local memory
 #   warps    of the 64 that a multiprocessor can hold, how many do at once, by threads, regs
@@ -42,6 +42,7 @@ FILENAME ~ /\.ptx$/ {
     split(substr($0, RSTART + 9, RLENGTH - 9), size, ",")
     bound[entry] = (size[1] + 0) * (size[2] == "" ? 1 : size[2] + 0) * (size[3] == "" ? 1 : size[3] + 0)
   }
+  if (/dynamic shared memory:/) dynamic[entry] = $NF + 0
   next
 }
 
@@ -50,6 +51,6 @@ FILENAME ~ /\.ptx$/ {
 /Used [0-9]+ registers/ {
   threads = kernel in bound ? bound[kernel] : "-"
   regs = number("registers")
-  shared = number("bytes smem")
+  shared = number("bytes smem") + dynamic[kernel]
   print family, kernel, target, threads, regs, shared, stack, spills, resident(threads, regs, shared)
 }

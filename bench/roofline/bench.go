@@ -41,6 +41,7 @@ type Bench struct {
 	Device  kernels.Device
 	Shape   Shape // of the whole batch
 	Options Options
+	Narrow  bool            // weights of dense products are kept in a format of 16 bits
 	Watcher measure.Watcher // of what the device computes on; nil: none
 }
 
@@ -79,6 +80,11 @@ func (b *Bench) Run(ctx context.Context, cases []Case) (Rates, []Row, error) {
 		w, err := c.count()
 		if err != nil {
 			return rates, nil, err
+		}
+		if b.Narrow {
+			for i, l := range w.launches {
+				w.launches[i] = l.narrow()
+			}
 		}
 		took, err := b.time(ctx, c, b.sets(w))
 		if err != nil {

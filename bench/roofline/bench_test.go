@@ -59,6 +59,25 @@ func TestTime(t *testing.T) {
 	}
 }
 
+// TestNarrow: weights in 16 bits are half of what others are.
+func TestNarrow(t *testing.T) {
+	dev, err := ref.New(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dev.Close()
+	const rows, in, out = 8, 16, 32
+	linear := Shape{Sequences: 2, Length: 4}.linear("", in, out, func(*inputs) kernels.Epilogue { return kernels.Epilogue{} })
+	b := &Bench{Device: dev, Options: QuickOptions(), Narrow: true}
+	_, got, err := b.Run(t.Context(), []Case{linear})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := int64(4*rows*(in+out) + 2*in*out); got[0].Bytes != want {
+		t.Errorf("%d bytes, want %d", got[0].Bytes, want)
+	}
+}
+
 // hotDevice reports that it was slowed down.
 type hotDevice struct{ measure.Unwatched }
 

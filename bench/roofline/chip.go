@@ -45,6 +45,9 @@ func (c Chip) rate(u Unit, p Precision) float64 {
 
 // Floor is the least seconds that a launch takes, and whether arithmetic limits it.
 func (c Chip) Floor(l Launch, p Precision) (seconds float64, arithmetic bool) {
+	if p == InBF16 {
+		l = l.narrow()
+	}
 	bytes := l.Bytes
 	if p != InFloat32 {
 		bytes -= l.Fused

@@ -15,7 +15,15 @@ type Launch struct {
 	Unit       Unit
 	Bytes      int64
 	Operations int64
+	Weights    int64 // of the bytes, those of the weights of dense products
 	Fused      int64 // of the bytes, those that stay on the chip where dense products fuse their epilogue
+}
+
+// narrow is the launch where weights of dense products are kept in a format of 16 bits.
+func (l Launch) narrow() Launch {
+	l.Bytes -= l.Weights / 2
+	l.Weights /= 2
+	return l
 }
 
 // floor is the least seconds for so many bytes and operations at the given rates a second,

@@ -78,21 +78,24 @@ func (t *traced) added(op string, dst *kernels.Tensor, in ...*kernels.Tensor) {
 	t.enter(op, Launch{Bytes: 2*size(dst) + size(in...)})
 }
 
-// counted runs call and books its products, on u, with the bytes that it returns.
-func (t *traced) counted(op string, u Unit, call func() int64) {
+// counted runs call and books its products, on u, with the bytes that it returns, those of
+// dense weights among them.
+func (t *traced) counted(op string, u Unit, call func() int64, dense ...*kernels.Weight) {
 	before := t.Tally()
 	bytes := call()
 	ran := t.Tally().Sub(before)
-	t.enter(op, Launch{Unit: u, Bytes: bytes, Operations: 2 * (ran.MACs + ran.LossMACs)})
+	t.enter(op, Launch{Unit: u, Bytes: bytes, Operations: 2 * (ran.MACs + ran.LossMACs), Weights: weigh(dense...)})
 }
 
 // Linear is two launches, as the float32 path has it: the product by cuBLAS, and a kernel
-// that reads and writes it again where there is an epilogue. On tensor cores they are one.
+// that reads and writes it again where there is an epilogue. On tensor cores they are one; a
+// pass before it, which rounds x, and one behind it, which adds parts of its sums, are what an
+// implementation costs beyond the least.
 func (t *traced) Linear(x *kernels.Tensor, w *kernels.Weight, e kernels.Epilogue) (y *kernels.Tensor) {
 	t.counted("Linear", Dense, func() int64 {
 		y = t.Backward.Linear(x, w, e)
 		return size(x, y) + weigh(w)
-	})
+	}, w)
 	if e != (kernels.Epilogue{}) {
 		again := 2 * size(y)
 		t.enter("Linear epilogue", Launch{Bytes: again + size(e.Mask, e.Residual) + weigh(e.Bias), Fused: again})

@@ -53,6 +53,8 @@ func TestFloor(t *testing.T) {
 		{"dense", Launch{Unit: Dense, Bytes: 20, Operations: 4000}, InFloat32, 40, true},
 		{"dense in tf32", Launch{Unit: Dense, Bytes: 20, Operations: 4000}, InTF32, 4, true},
 		{"dense in bf16", Launch{Unit: Dense, Bytes: 20, Operations: 4000}, InBF16, 2, false},
+		{"weights in tf32", Launch{Unit: Dense, Bytes: 50, Weights: 20, Fused: 10}, InTF32, 4, false},
+		{"weights in bf16", Launch{Unit: Dense, Bytes: 50, Weights: 20, Fused: 10}, InBF16, 3, false},
 		{"plain in bf16", Launch{Bytes: 20, Operations: 4000}, InBF16, 40, true},
 		{"not fused", Launch{Bytes: 50, Fused: 40}, InFloat32, 5, false},
 		{"fused", Launch{Bytes: 50, Fused: 40}, InTF32, 1, false},

@@ -33,6 +33,28 @@ __device__ __forceinline__ float activate(int act, float x) {
   return x;
 }
 
+// activate makes N values act of themselves: act is looked at once, so that their chains of
+// operations run beside each other.
+template <int N>
+__device__ __forceinline__ void activate(int act, float (&x)[N]) {
+  const auto each = [&](int known) {
+#pragma unroll
+    for (int i = 0; i < N; i++) x[i] = activate(known, x[i]);
+  };
+  switch (act) {
+    case OPTIN_GELU:
+      return each(OPTIN_GELU);
+    case OPTIN_GELU_TANH:
+      return each(OPTIN_GELU_TANH);
+    case OPTIN_GELU_QUICK:
+      return each(OPTIN_GELU_QUICK);
+    case OPTIN_RELU:
+      return each(OPTIN_RELU);
+    case OPTIN_TANH:
+      return each(OPTIN_TANH);
+  }
+}
+
 // derivative is act'(x).
 __device__ __forceinline__ float derivative(int act, float x) {
   switch (act) {

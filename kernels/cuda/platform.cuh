@@ -8,11 +8,13 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #include <cuda_pipeline.h>
-#include <mma.h>
 
-// DYNAMIC_SHARED declares name as the block's dynamic shared memory, 16-byte aligned.
-#define DYNAMIC_SHARED(type, name)                            \
-  extern __shared__ __align__(16) unsigned char name##_raw[]; \
+// DYNAMIC_SHARED declares name as the block's dynamic shared memory, 128-byte aligned, with
+// which it is launched. So many bytes are a constant: it is noted in the PTX, for
+// scripts/cuda-resources.awk, and costs nothing.
+#define DYNAMIC_SHARED(type, name, bytes)                           \
+  extern __shared__ __align__(128) unsigned char name##_raw[];      \
+  asm volatile("// dynamic shared memory: %0" ::"n"((int)(bytes))); \
   type *name = reinterpret_cast<type *>(name##_raw)
 #endif
 

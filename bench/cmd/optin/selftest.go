@@ -117,6 +117,7 @@ func (s selftest) roofline(ctx context.Context, w io.Writer, dev kernels.Device,
 	watcher, closeWatcher := telemetry(dev)
 	defer closeWatcher()
 	b := &roofline.Bench{Device: dev, Shape: shape, Options: roofline.DefaultOptions(), Watcher: watcher}
+	b.Narrow = s.precision == string(cuda.BF16) || s.precision == string(cuda.FP16)
 	if s.quick {
 		b.Options = roofline.QuickOptions()
 	}

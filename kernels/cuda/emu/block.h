@@ -199,5 +199,16 @@ inline void run(Block &b) {
 #define __syncthreads_count(p) cuemu::barrier_count(p, __LINE__)
 #define __syncthreads_or(p) (cuemu::barrier_count(p, __LINE__) != 0)
 
-// DYNAMIC_SHARED declares name as the block's dynamic shared memory, 16-byte aligned.
-#define DYNAMIC_SHARED(type, name) type *name = (type *)cuemu::B->shared
+namespace cuemu {
+
+// dynamic_shared is the block's dynamic shared memory, of so many bytes.
+inline void *dynamic_shared(size_t bytes, int line) {
+  if (B->shared_bytes != bytes) die("launched with another size of shared memory", line, line);
+  return B->shared;
+}
+
+}  // namespace cuemu
+
+// DYNAMIC_SHARED declares name as the block's dynamic shared memory, with which it is launched.
+#define DYNAMIC_SHARED(type, name, bytes) \
+  type *name = (type *)cuemu::dynamic_shared(bytes, __LINE__)

@@ -7,15 +7,14 @@
 //
 // What this finds: missing and misplaced barriers, divergence at a warp operation, wrong
 // indices (with -fsanitize=address,undefined), wrong results. What it cannot find: anything
-// about time, about the memory model below a barrier, or about the hardware's register
-// layouts.
+// about time, or about the memory model below a barrier.
 #pragma once
 
 #include "block.h"   // blocks, fibers, barriers
 #include "launch.h"  // grids, the table of kernels
+#include "mma.h"     // products on tensor cores
 #include "number.h"  // half, bfloat16, vector types, arithmetic
 #include "warp.h"    // shuffles, votes, asynchronous copies
-#include "wmma.h"    // matrix fragments
 
 #ifndef CUEMU_LIST  // which only looks for the names of kernels
 #define __global__

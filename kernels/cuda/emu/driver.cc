@@ -240,8 +240,10 @@ CUresult cuModuleGetFunction(Function **dst, Module *m, const char *name) {
   return *dst = &functions.try_emplace(name, Function{&kernel->second}).first->second, SUCCESS;
 }
 
-// The only attribute that a program sets here is 8, how much dynamic shared memory it may ask for.
+// The attributes are 8, how much dynamic shared memory it may ask for, and 9, how much of the
+// memory of a multiprocessor is to be shared, in percent, which makes no difference here.
 CUresult cuFuncSetAttribute(Function *f, int attribute, int value) {
+  if (attribute == 9) return value >= -1 && value <= 100 ? SUCCESS : INVALID_VALUE;
   if (attribute != 8 || value < 0 || (size_t)value > MOST_SHARED) return INVALID_VALUE;
   return f->most_shared = value, SUCCESS;
 }

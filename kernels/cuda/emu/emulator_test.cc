@@ -4,7 +4,7 @@
 #include "platform.cuh"
 
 extern "C" __global__ void sum_f32(float *dst, const float *src, int n) {
-  DYNAMIC_SHARED(float, part);
+  DYNAMIC_SHARED(float, part, 4 * sizeof(float));
   float sum = 0;
   for (int i = threadIdx.x; i < n; i += blockDim.x) sum += src[i];
   for (int o = 16; o; o >>= 1) sum += __shfl_xor_sync(0xffffffffu, sum, o);
@@ -27,24 +27,31 @@ extern "C" __global__ void late_f32(float *dst, const float *src) {
 }
 CUEMU_KERNEL(late_f32)
 
-extern "C" __global__ void product_bf16(float *dst, const float *a, const float *b) {
-  using namespace nvcuda;
-  __shared__ __nv_bfloat16 x[256], y[256];
-  for (int i = threadIdx.x; i < 256; i += 32) {
-    x[i] = __float2bfloat16(a[i]);
-    y[i] = __float2bfloat16(b[i]);
-  }
+// A product of 16 by 8 rows of 32 bytes, each lane writing what it has.
+template <class T>
+static void product(float *dst, const T *a, const T *b) {
+  constexpr int N = 32 / sizeof(T);
+  __shared__ __align__(16) T x[32][N];
+  const int lane = threadIdx.x, g = lane / 4, t = lane % 4;
+  for (int k = 0; k < N; k++)
+    x[lane][k] = lane < 24 ? (lane < 16 ? a : b - 16 * N)[lane * N + k] : T();
   __syncwarp();
-  wmma::fragment<wmma::matrix_a, 16, 16, 16, __nv_bfloat16, wmma::row_major> fa;
-  wmma::fragment<wmma::matrix_b, 16, 16, 16, __nv_bfloat16, wmma::col_major> fb;
-  wmma::fragment<wmma::accumulator, 16, 16, 16, float> fc;
-  wmma::fill_fragment(fc, 0.f);
-  wmma::load_matrix_sync(fa, x, 16);
-  wmma::load_matrix_sync(fb, y, 16);
-  wmma::mma_sync(fc, fa, fb, fc);
-  wmma::store_matrix_sync(dst, fc, 16, wmma::mem_row_major);
+  unsigned left[4], right[4];
+  float sums[4] = {1, 1, 1, 1};
+  ldmatrix(left, &x[lane % 16][lane / 16 * N / 2]);
+  ldmatrix(right, &x[16 + lane / 16 * 8 + lane % 8][lane / 8 % 2 * N / 2]);
+  mma<T>(sums, left, right[0], right[1]);
+  for (int i = 0; i < 4; i++) dst[(g + i / 2 * 8) * 8 + 2 * t + i % 2] = sums[i];
+}
+extern "C" __global__ void product_bf16(float *dst, const __nv_bfloat16 *a,
+                                        const __nv_bfloat16 *b) {
+  product(dst, a, b);
+}
+extern "C" __global__ void product_tf32(float *dst, const float *a, const float *b) {
+  product(dst, a, b);
 }
 CUEMU_KERNEL(product_bf16)
+CUEMU_KERNEL(product_tf32)
 
 static int failures;
 
@@ -71,10 +78,20 @@ int main() {
   run("late_f32", dim3(1), dim3(32), 0, dst, (const float *)src);
   for (int i = 0; i < 32; i++) expect("asynchronous copy", dst[i], src[i]);
 
-  run("product_bf16", dim3(1), dim3(32), 0, dst, (const float *)src, (const float *)src);
-  for (int i = 0; i < 256; i++) expect("product", dst[i], 1240);
+  // A[i, k] = i + 16 k and B[j, k] = (j == k): columns 0 to 7 of A.
+  __nv_bfloat16 a[256], b[128];
+  float c[128], d[64];
+  for (int i = 0; i < 256; i++) a[i] = __float2bfloat16((float)(i / 16 + 16 * (i % 16)));
+  for (int i = 0; i < 128; i++) b[i] = __float2bfloat16(i / 16 == i % 16);
+  for (int i = 0; i < 128; i++)
+    c[i] = (float)(1 + i / 8 + 16 * (i % 8)) + 0x1p-11f;  // more than tf32 has
+  for (int i = 0; i < 64; i++) d[i] = i / 8 == i % 8;
+  run("product_bf16", dim3(1), dim3(32), 0, dst, (const __nv_bfloat16 *)a,
+      (const __nv_bfloat16 *)b);
+  for (int i = 0; i < 128; i++) expect("product in bfloat16", dst[i], 1 + i / 8 + 16 * (i % 8));
+  run("product_tf32", dim3(1), dim3(32), 0, dst, (const float *)c, (const float *)d);
+  for (int i = 0; i < 128; i++) expect("product in tf32", dst[i], 2 + i / 8 + 16 * (i % 8));
 
   expect("bfloat16 rounds to even", __bfloat162float(__float2bfloat16(1.00390625f)), 1);
-  expect("tf32 rounds", nvcuda::wmma::__float_to_tf32(1.00048828125f), 1.0009765625f);
   return failures != 0;
 }

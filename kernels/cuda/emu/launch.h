@@ -28,7 +28,7 @@ inline void shared_memory(Block &b, size_t n) {
   if (b.shared_bytes == n) return;
   free(b.shared);
   b.shared = nullptr;
-  if (n && posix_memalign((void **)&b.shared, 16, n)) {
+  if (n && posix_memalign((void **)&b.shared, 128, n)) {
     fprintf(stderr, "cuemu: no memory for %zu shared bytes\n", n);
     abort();
   }
