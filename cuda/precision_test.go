@@ -174,11 +174,14 @@ func distance(got, want [][]float64) float64 {
 func TestMemoryOfBlocksIsLimited(t *testing.T) {
 	d := openIn(t, BF16, 1, false)
 	defer d.Close()
-	f, err := d.gpus[0].function(d.format.large)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := d.gpus[0].do(func() error { return allowShared(f, 1<<20) }); err == nil || !strings.Contains(err.Error(), "1048576 bytes of shared memory") {
+	err := d.gpus[0].do(func() error {
+		f, err := d.gpus[0].function(d.format.large)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return allowShared(f, 1<<20)
+	})
+	if err == nil || !strings.Contains(err.Error(), "1048576 bytes of shared memory") {
 		t.Errorf("error %v", err)
 	}
 }
