@@ -56,6 +56,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"unsafe"
 
 	"gorgonia.org/cu"
@@ -123,7 +124,10 @@ func blasError(call string, result C.int) error {
 func newBLAS(stream cu.Stream) (b *blas, refused error, err error) {
 	for _, l := range libraries() {
 		b := &blas{library: l}
-		if !b.load() {
+		if err := b.load(); err != nil {
+			if !errors.Is(err, fs.ErrNotExist) {
+				refused = both(refused, err)
+			}
 			continue
 		}
 		err := blasError("cublasCreate", C.optin_blas_create(&b.c))
@@ -139,13 +143,13 @@ func newBLAS(stream cu.Stream) (b *blas, refused error, err error) {
 		refused = both(refused, fmt.Errorf("%s does not start on this driver, which is for CUDA %s: %w", l.file(), versionText(cu.Version()), err))
 	}
 	if refused != nil {
-		return nil, nil, fmt.Errorf("%w: update the driver, or install a cuBLAS of the driver's major version and add its folder to LD_LIBRARY_PATH", refused)
+		return nil, nil, fmt.Errorf("%w: update the driver, or install a cuBLAS of the driver's major version and add its folder to LD_LIBRARY_PATH, or fetch that of CUDA 12.4 with scripts/cublas --pinned", refused)
 	}
-	return nil, nil, errors.New("cuda: no libcublas.so.12: install cuBLAS of CUDA 11, 12 or 13, add its folder to LD_LIBRARY_PATH or set CUDA_HOME, or fetch it with scripts/cublas")
+	return nil, nil, errors.New("cuda: no libcublas.so.12, .13 or .11: install cuBLAS, add its folder to LD_LIBRARY_PATH or set CUDA_HOME, or fetch it with scripts/cublas")
 }
 
-// load says whether the library is there, with all that is needed of it.
-func (b *blas) load() bool {
+// load loads the library, with what it needs itself; [fs.ErrNotExist]: it is not there.
+func (b *blas) load() error {
 	file := C.CString(b.library.file())
 	defer C.free(unsafe.Pointer(file))
 	if lt := b.library.needs(); lt != "" {
@@ -153,7 +157,20 @@ func (b *blas) load() bool {
 		defer C.free(unsafe.Pointer(needed))
 		C.optin_blas_open(needed)
 	}
-	return C.optin_blas_load(&b.c, file) == nil
+	text := C.optin_blas_load(&b.c, file)
+	if text == nil {
+		return nil
+	}
+	return unloadable(b.library.file(), C.GoString(text))
+}
+
+// unloadable is why the loader cannot load a file; it has no other word than this for one
+// that is not there, and the same, with another name, for one that the file needs.
+func unloadable(file, text string) error {
+	if text == file+": cannot open shared object file: No such file or directory" {
+		return fs.ErrNotExist
+	}
+	return fmt.Errorf("%s cannot be loaded: %s", file, text)
 }
 
 func (b *blas) configure(stream cu.Stream) error {
@@ -199,6 +216,7 @@ func (b *blas) multiply(y, x, z *kernels.Tensor, tx, tz bool, add float32) error
 // multiply is that of blas; where there is no memory for cuBLAS itself, once more after giving
 // back what is idle.
 func (o *ops) multiply(y, x, z *kernels.Tensor, tx, tz bool, add float32) {
+	o.last = "cublasSgemm"
 	err := o.blas.multiply(y, x, z, tx, tz, add)
 	if errors.Is(err, kernels.ErrOutOfMemory) {
 		if err = o.arena.trim(); err == nil {

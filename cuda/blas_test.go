@@ -5,6 +5,7 @@ package cuda
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,6 +46,21 @@ func TestBLASOfAToolkit(t *testing.T) {
 		t.Errorf("cuBLAS %s", v)
 	}
 	each(t, d, func(o *ops) { square(o, 4) })
+}
+
+// TestBLASThatCannotBeLoaded has a file that is no library, and none.
+func TestBLASThatCannotBeLoaded(t *testing.T) {
+	folder := t.TempDir()
+	b := &blas{library: library{folder, 12}}
+	if err := b.load(); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("none: error %v", err)
+	}
+	if err := os.WriteFile(b.library.file(), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.load(); err == nil || !strings.Contains(err.Error(), b.library.file()+" cannot be loaded: ") {
+		t.Errorf("an empty file: error %v", err)
+	}
 }
 
 // TestBLASVersion: as 11, as 12 before and after it changed its mind, and as 13.

@@ -296,7 +296,14 @@ func (d *device) Alloc(t kernels.DType, rows, cols int) (*kernels.Tensor, error)
 		if b, err = d.newShared(n); err != nil {
 			return err
 		}
-		return errors.Join(b.shape(t, rows, cols, cu.Stream{}), failure("cuCtxSynchronize", cu.Synchronize()))
+		err := b.shape(t, rows, cols, cu.Stream{})
+		if err == nil {
+			err = failure("cuCtxSynchronize", cu.Synchronize())
+		}
+		if err != nil {
+			return firstOf(err, b.free())
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err

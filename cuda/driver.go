@@ -63,7 +63,8 @@ func lost(err error) bool {
 	switch s {
 	case C.CUDA_ERROR_ECC_UNCORRECTABLE, C.CUDA_ERROR_NVLINK_UNCORRECTABLE, C.CUDA_ERROR_ILLEGAL_ADDRESS, C.CUDA_ERROR_LAUNCH_TIMEOUT,
 		C.CUDA_ERROR_ASSERT, C.CUDA_ERROR_HARDWARE_STACK_ERROR, C.CUDA_ERROR_ILLEGAL_INSTRUCTION, C.CUDA_ERROR_MISALIGNED_ADDRESS,
-		C.CUDA_ERROR_INVALID_ADDRESS_SPACE, C.CUDA_ERROR_INVALID_PC, C.CUDA_ERROR_LAUNCH_FAILED:
+		C.CUDA_ERROR_INVALID_ADDRESS_SPACE, C.CUDA_ERROR_INVALID_PC, C.CUDA_ERROR_LAUNCH_FAILED,
+		C.CUDA_ERROR_EXTERNAL_DEVICE, C.CUDA_ERROR_CONTEXT_IS_DESTROYED, C.CUDA_ERROR_UNKNOWN:
 		return true
 	}
 	return false
@@ -101,8 +102,11 @@ func allowShared(f cu.Function, bytes int) error {
 	if result == C.CUDA_SUCCESS {
 		result = C.cuFuncSetAttribute(handle, C.CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT, C.CU_SHAREDMEM_CARVEOUT_MAX_SHARED)
 	}
-	if result != C.CUDA_SUCCESS {
-		return fmt.Errorf("cuda: cuFuncSetAttribute for %d bytes of shared memory: %w: the device needs compute capability 8.0 or higher", bytes, status(result))
+	switch result {
+	case C.CUDA_SUCCESS:
+		return nil
+	case C.CUDA_ERROR_INVALID_VALUE:
+		return fmt.Errorf("cuda: the device does not give a block %d bytes of shared memory: it needs compute capability 8.0 or higher", bytes)
 	}
-	return nil
+	return fmt.Errorf("cuda: cuFuncSetAttribute: %w", status(result))
 }

@@ -35,8 +35,11 @@ type gpu struct {
 	functions map[string]cu.Function
 }
 
-// chip is what a sum of cuBLAS is rounded by: two devices with the same one give the same bits.
-type chip struct{ capability, multiprocessors int }
+// chip is what, of a device, may change in which order cuBLAS adds.
+type chip struct {
+	name                        string
+	capability, multiprocessors int
+}
 
 // suits says whether there are kernels for a device, which it does not open.
 func suits(index int, images fs.FS) error {
@@ -90,6 +93,9 @@ func (g *gpu) load(images fs.FS) error {
 		return failure("compute capability", err)
 	}
 	g.capability = 10*major + minor
+	if g.name, err = g.device.Name(); err != nil {
+		return failure("cuDeviceGetName", err)
+	}
 	if g.multiprocessors, err = g.device.Attribute(cu.MultiprocessorCount); err != nil {
 		return failure("multiprocessors", err)
 	}

@@ -5,7 +5,7 @@ package cuda
 import "optin/kernels"
 
 // Linear is a product of cuBLAS and one pass of the epilogue over it, or, in a precision below
-// float32, one pass over all.
+// float32, what fused does.
 func (o *ops) Linear(x *kernels.Tensor, w *kernels.Weight, e kernels.Epilogue) *kernels.Tensor {
 	kernels.CheckLinear(x, w, e)
 	y := o.floats(x.Rows, w.Rows)

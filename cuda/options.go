@@ -16,8 +16,8 @@ type Options struct {
 	Log func(line string)
 }
 
-// Precision is the format in which Linear multiplies. All sums, everything that lies in
-// memory but the weights of Linear, and all other ops are float32.
+// Precision is the format in which Linear multiplies. All sums, all other ops, and
+// everything that lies in memory but the weights and the rounded inputs of Linear are float32.
 type Precision string
 
 // The precisions. All but Float32 run on tensor cores, and round what they multiply to the

@@ -71,7 +71,7 @@ func TestTiesInLowPrecision(t *testing.T) {
 func TestTilesInLowPrecision(t *testing.T) {
 	for p := range formats() {
 		f := formatOf(p)
-		for multiprocessors, kernels := range map[int][]string{
+		for multiprocessors, wanted := range map[int][]string{
 			0:             {f.round, f.large},
 			math.MaxInt32: {f.round, f.small, "optin_linear_sum"},
 		} {
@@ -88,7 +88,12 @@ func TestTilesInLowPrecision(t *testing.T) {
 						t.Error(r)
 					}
 				}
-				ran.want(t, func(name string) bool { return slices.Contains(kernels, name) })
+				ran.want(t, func(name string) bool { return slices.Contains(wanted, name) })
+				for _, other := range []string{f.small, f.large, "optin_linear_sum"} {
+					if ran[other] && !slices.Contains(wanted, other) {
+						t.Errorf("%s was launched too", other)
+					}
+				}
 			})
 		}
 	}

@@ -3,6 +3,7 @@
 package cuda
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"sync/atomic"
@@ -29,6 +30,11 @@ func (t *trouble) noted() error {
 	return nil
 }
 
+// explained is an error that tells what was launched: one piece of work may be within another.
+type explained struct{ error }
+
+func (e explained) Unwrap() error { return e.error }
+
 // wait is until everything that was launched has run.
 func (o *ops) wait() error { return failure("cuStreamSynchronize", o.stream.Synchronize()) }
 
@@ -36,11 +42,11 @@ func (o *ops) wait() error { return failure("cuStreamSynchronize", o.stream.Sync
 // what was launched, and is noted.
 func (o *ops) try(f func() error) error {
 	err := kernels.Try(f)
-	if !lost(err) {
+	if !lost(err) || errors.As(err, &explained{}) {
 		return err
 	}
 	if o.last != "" && os.Getenv("CUDA_LAUNCH_BLOCKING") != "1" {
-		err = fmt.Errorf("%w: a kernel launched before this went wrong, the last here was %s (CUDA_LAUNCH_BLOCKING=1 in the environment makes the call fail that launches it)", err, o.last)
+		err = explained{fmt.Errorf("%w: a kernel launched before this went wrong, the last call here was %s (CUDA_LAUNCH_BLOCKING=1 in the environment makes the call fail that launches it)", err, o.last)}
 	}
 	o.dev.note(err)
 	return err

@@ -1,5 +1,6 @@
 // Linear on tensor cores in tf32, bfloat16 or float16, summed in float32, with the whole
-// epilogue before the one store:
+// epilogue before the one store, or where there are few tiles in a pass that adds parts of the
+// sums:
 //
 //   y = mask . act(x w' + bias) + residual
 //

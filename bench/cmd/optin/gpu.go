@@ -76,6 +76,9 @@ func beside() (string, error) {
 // cannot be used, it tells stderr.
 func openAuto(threads int, stderr io.Writer) (kernels.Device, error) {
 	found, err := hasGPU()
+	if found && err != nil {
+		fmt.Fprintf(stderr, "optin: not used: %v\n", err)
+	}
 	if found {
 		var dev kernels.Device
 		if dev, err = openGPU(threads, stderr); err == nil || errors.As(err, &handOver{}) {
@@ -96,6 +99,10 @@ func hasGPU() (bool, error) {
 		err := cuda.Available()
 		return err == nil, err
 	}
-	found, err := cuda.Discover()
-	return len(found.List) > 0 || found.Hidden, err
+	return usable(cuda.Discover())
+}
+
+// usable says whether what was found may be computed on, and what is wrong with the rest.
+func usable(found cuda.Devices, err error) (bool, error) {
+	return len(found.List) > 0 || found.Hidden, errors.Join(append(found.Faults, err)...)
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +19,28 @@ func TestNotBuilt(t *testing.T) {
 	path, _ := experimentFile(t, textModel(t, "bert-basic"), textData(t), small)
 	fails(t, exitFailed, []string{`device = "cuda"`, "built without CUDA", "there is no /", `build it with "make cuda"`, `use device = "cpu"`},
 		"run", path, "--set", "device=cuda")
+}
+
+// TestUsable: a device that does not answer is told of, and does not keep the others from use.
+func TestUsable(t *testing.T) {
+	fault, broken := errors.New("device 1: lost"), errors.New("no library")
+	for _, c := range []struct {
+		found  cuda.Devices
+		err    error
+		usable bool
+		told   string
+	}{
+		{cuda.Devices{Absent: "no driver"}, nil, false, "<nil>"},
+		{cuda.Devices{List: make([]cuda.Device, 1)}, nil, true, "<nil>"},
+		{cuda.Devices{Hidden: true}, nil, true, "<nil>"},
+		{cuda.Devices{Faults: []error{fault}}, nil, false, fault.Error()},
+		{cuda.Devices{List: make([]cuda.Device, 1), Faults: []error{fault}}, nil, true, fault.Error()},
+		{cuda.Devices{}, broken, false, broken.Error()},
+	} {
+		if got, err := usable(c.found, c.err); got != c.usable || fmt.Sprint(err) != c.told {
+			t.Errorf("%+v, error %v: %t, told %v", c.found, c.err, got, err)
+		}
+	}
 }
 
 // TestPrecisionOfCPU asks a device for a precision that it does not have.

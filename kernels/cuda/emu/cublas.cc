@@ -16,11 +16,6 @@ struct Handle {
 
 enum { NOT_INITIALIZED = 1, INVALID = 7, EXECUTION_FAILED = 13 };
 
-size_t setting(const char *name) {
-  const char *e = getenv(name);
-  return e ? strtoull(e, nullptr, 10) : 0;
-}
-
 // part is where element (i, j) of op(x) lies, x being column-major.
 inline size_t part(long long i, long long j, long long ld, bool transposed) {
   return transposed ? j + i * ld : i + j * ld;

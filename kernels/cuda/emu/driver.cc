@@ -4,8 +4,9 @@
 //   CUEMU_DEVICES=n   how many devices there are (1)
 //   CUEMU_MEMORY=n    bytes of each device (4 GiB)
 //   CUEMU_VERSION=n   the CUDA that the driver can run (12040, which is 12.4)
-//   CUEMU_CAPABILITY=n,...   compute capability of the devices, 80 for 8.0 (90; the last for all
-//   others) CUEMU_BUSY=1      no device can be opened: another program has it to itself
+//   CUEMU_CAPABILITY=n,...   compute capabilities of the devices, 80 for 8.0 (90; the last one
+//                     for all others)
+//   CUEMU_BUSY=1      no device can be opened: another program has it to itself
 //   CUEMU_FAULT=n     the n-th kernel that a device runs goes to a wrong address
 //   CUEMU_STRICT=1    asking a module for a kernel that another has ends in an unknown error
 #include <cstdio>
@@ -22,14 +23,8 @@ Context contexts[MAX_DEVICES];
 thread_local Context *bound;
 
 int devices() {
-  const char *e = getenv("CUEMU_DEVICES");
-  const int n = e ? atoi(e) : 1;
+  const int n = (int)setting("CUEMU_DEVICES", 1);
   return n < MAX_DEVICES ? n : MAX_DEVICES;
-}
-
-long setting(const char *name) {
-  const char *e = getenv(name);
-  return e ? atol(e) : 0;
 }
 
 int capability(int device) {
@@ -39,23 +34,25 @@ int capability(int device) {
   return atoi(e);
 }
 
-// Module knows which kernels it has by an image that is a list of ".text.NAME" lines.
-struct Module {
-  std::string image;
-  bool has(const char *kernel) const {
-    return image.find(std::string(".text.") + kernel + "\n") != std::string::npos;
-  }
-};
-
 constexpr size_t USUAL_SHARED = 48 << 10, MOST_SHARED = 227 << 10;
 
 struct Function {
   const cuemu::Kernel *kernel;
-  size_t most_shared = USUAL_SHARED;
+  std::atomic<size_t> most_shared;
+  explicit Function(const cuemu::Kernel *k) : kernel(k), most_shared(USUAL_SHARED) {}
 };
 
-std::mutex functions_lock;
-std::map<std::string, Function> functions;
+// Module knows which kernels it has by an image that is a list of ".text.NAME" lines.
+struct Module {
+  std::string image;
+  std::mutex lock;
+  std::map<std::string, Function> functions;
+
+  explicit Module(const char *i) : image(i) {}
+  bool has(const char *kernel) const {
+    return image.find(std::string(".text.") + kernel + "\n") != std::string::npos;
+  }
+};
 
 bool valid(dim3 grid, dim3 dim, size_t shared, const Function &f) {
   const bool blocks =
@@ -141,7 +138,13 @@ CUresult cuDevicePrimaryCtxGetState(int device, unsigned *flags, int *active) {
 
 CUresult cuDevicePrimaryCtxRelease_v2(int device) {
   if (device < 0 || device >= devices()) return INVALID_DEVICE;
-  return contexts[device].retained-- > 0 ? SUCCESS : INVALID_CONTEXT;
+  Context &c = contexts[device];
+  if (c.retained <= 0) return INVALID_CONTEXT;
+  if (!--c.retained) {
+    streams().drain(&c);
+    forget(&c);
+  }
+  return SUCCESS;
 }
 
 CUresult cuCtxSetCurrent(Context *c) { return bound = c, SUCCESS; }
@@ -185,8 +188,12 @@ CUresult cuStreamSynchronize(Stream *s) {
   return s ? s->context->error.load() : state();
 }
 
-CUresult cuEventCreate(Event **dst, unsigned) { return *dst = new Event, SUCCESS; }
-CUresult cuEventDestroy_v2(Event *e) { return delete e, SUCCESS; }
+CUresult cuEventCreate(Event **dst, unsigned) {
+  if (const CUresult wrong = state()) return wrong;
+  return *dst = new Event, SUCCESS;
+}
+
+CUresult cuEventDestroy_v2(Event *e) { return delete e, state(); }
 
 CUresult cuEventRecord(Event *e, Stream *s) {
   if (const CUresult wrong = state()) return wrong;
@@ -199,7 +206,10 @@ CUresult cuEventRecord(Event *e, Stream *s) {
   return SUCCESS;
 }
 
-CUresult cuEventQuery(Event *e) { return e->reached == e->recorded ? SUCCESS : NOT_READY; }
+CUresult cuEventQuery(Event *e) {
+  if (const CUresult wrong = state()) return wrong;
+  return e->reached == e->recorded ? SUCCESS : NOT_READY;
+}
 
 CUresult cuEventSynchronize(Event *e) {
   if (e->reached != e->recorded && e->stream) e->stream->drain();
@@ -214,6 +224,7 @@ CUresult cuEventElapsedTime(float *dst, Event *start, Event *end) {
 }
 
 CUresult cuStreamWaitEvent(Stream *s, Event *e, unsigned) {
+  if (const CUresult wrong = state()) return wrong;
   enqueue(s, [e] { cuEventSynchronize(e); });
   return SUCCESS;
 }
@@ -225,24 +236,25 @@ CUresult cuModuleLoadData(Module **dst, const void *image) {
   if (cuMemGetInfo_v2(&available, &total) || available < strlen((const char *)image)) {
     return OUT_OF_MEMORY;
   }
-  return *dst = new Module{(const char *)image}, SUCCESS;
+  return *dst = new Module((const char *)image), SUCCESS;
 }
 
 CUresult cuModuleUnload(Module *m) { return delete m, state(); }
 
 CUresult cuModuleGetFunction(Function **dst, Module *m, const char *name) {
   if (const CUresult e = state()) return e;
-  std::lock_guard<std::mutex> held(functions_lock);
+  std::lock_guard<std::mutex> held(m->lock);
   auto kernel = cuemu::table().find(name);
   if (!m->has(name) || kernel == cuemu::table().end()) {
     return setting("CUEMU_STRICT") ? UNKNOWN : NOT_FOUND;
   }
-  return *dst = &functions.try_emplace(name, Function{&kernel->second}).first->second, SUCCESS;
+  return *dst = &m->functions.try_emplace(name, &kernel->second).first->second, SUCCESS;
 }
 
 // The attributes are 8, how much dynamic shared memory it may ask for, and 9, how much of the
 // memory of a multiprocessor is to be shared, in percent, which makes no difference here.
 CUresult cuFuncSetAttribute(Function *f, int attribute, int value) {
+  if (const CUresult e = state()) return e;
   if (attribute == 9) return value >= -1 && value <= 100 ? SUCCESS : INVALID_VALUE;
   if (attribute != 8 || value < 0 || (size_t)value > MOST_SHARED) return INVALID_VALUE;
   return f->most_shared = value, SUCCESS;
@@ -260,14 +272,14 @@ CUresult cuLaunchKernel(Function *f, unsigned gx, unsigned gy, unsigned gz, unsi
     values.emplace_back(p, p + f->kernel->sizes[i]);
   }
   Context *const wrong = ++bound->launches == setting("CUEMU_FAULT") ? bound : nullptr;
-  enqueue(stream, [f, grid, dim, shared, values, wrong]() mutable {
+  enqueue(stream, [kernel = f->kernel, grid, dim, shared, values, wrong]() mutable {
     if (wrong) {
       wrong->error = ILLEGAL_ADDRESS;
       return;
     }
     std::vector<void *> p;
     for (auto &v : values) p.push_back(v.data());
-    (*f->kernel)(grid, dim, shared, p.data());
+    (*kernel)(grid, dim, shared, p.data());
   });
   return SUCCESS;
 }

@@ -21,10 +21,7 @@ std::map<CUdeviceptr, Room> rooms;
 size_t used[8];     // by device
 size_t managed[8];  // beside that, which makes room where used needs it
 
-size_t installed() {
-  const char *e = getenv("CUEMU_MEMORY");
-  return e ? strtoull(e, nullptr, 10) : 4ull << 30;
-}
+size_t installed() { return setting("CUEMU_MEMORY", 4ull << 30); }
 
 // within says whether n bytes at p lie in one allocation of the kind. The device of the
 // context is about to touch them.
@@ -61,18 +58,25 @@ CUresult take(CUdeviceptr *dst, size_t n, bool host, bool shared = false) {
   return SUCCESS;
 }
 
+typedef std::map<CUdeviceptr, Room>::iterator Place;
+
+Place drop(Place at) {
+  const Room &room = at->second;
+  for (int d = 0; d < 8; d++) {
+    if (room.touched[d]) managed[d] -= room.bytes;
+  }
+  if (!room.host && !room.managed) used[room.context->device] -= room.bytes;
+  free((void *)at->first);
+  return rooms.erase(at);
+}
+
 CUresult give(CUdeviceptr p, bool host) {
   streams().drain(nullptr);  // whatever may still use it
   std::lock_guard<std::mutex> held(lock);
   auto room = rooms.find(p);
   if (room == rooms.end() || room->second.host != host) return INVALID_VALUE;
   if (const CUresult e = state()) return e;  // what the context has, goes with it
-  for (int d = 0; d < 8; d++) {
-    if (room->second.touched[d]) managed[d] -= room->second.bytes;
-  }
-  if (!host && !room->second.managed) used[room->second.context->device] -= room->second.bytes;
-  rooms.erase(room);
-  free((void *)p);
+  drop(room);
   return SUCCESS;
 }
 
@@ -81,6 +85,13 @@ void move(Stream *s, void *dst, const void *src, size_t n) {
 }
 
 }  // namespace
+
+void forget(Context *c) {
+  std::lock_guard<std::mutex> held(lock);
+  for (auto at = rooms.begin(); at != rooms.end();) {
+    at = at->second.context == c ? drop(at) : std::next(at);
+  }
+}
 
 extern "C" {
 

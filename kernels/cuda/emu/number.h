@@ -33,14 +33,6 @@ CUEMU_VECTOR(unsigned short, ushort, 2)
 CUEMU_VECTOR(unsigned char, uchar, 1)
 #undef CUEMU_VECTOR
 
-struct __attribute__((aligned(4))) half2 {
-  half x, y;
-};
-typedef half2 __half2;
-struct __attribute__((aligned(4))) __nv_bfloat162 {
-  __nv_bfloat16 x, y;
-};
-
 namespace cuemu {
 template <class To, class From>
 inline To bits(From v) {
@@ -58,11 +50,7 @@ inline unsigned __float_as_uint(float v) { return cuemu::bits<unsigned>(v); }
 inline long long __double_as_longlong(double v) { return cuemu::bits<long long>(v); }
 inline double __longlong_as_double(long long v) { return cuemu::bits<double>(v); }
 
-inline half __float2half(float v) { return (half)v; }
 inline half __float2half_rn(float v) { return (half)v; }
-inline float __half2float(half v) { return (float)v; }
-inline half2 __floats2half2_rn(float x, float y) { return {(half)x, (half)y}; }
-
 // __float2bfloat16 rounds to nearest, ties to even; a NaN stays one.
 inline __nv_bfloat16 __float2bfloat16(float v) {
   const unsigned u = __float_as_uint(v);
@@ -71,9 +59,6 @@ inline __nv_bfloat16 __float2bfloat16(float v) {
 }
 inline __nv_bfloat16 __float2bfloat16_rn(float v) { return __float2bfloat16(v); }
 inline float __bfloat162float(__nv_bfloat16 v) { return __uint_as_float((unsigned)v.bits << 16); }
-inline __nv_bfloat162 __floats2bfloat162_rn(float x, float y) {
-  return {__float2bfloat16(x), __float2bfloat16(y)};
-}
 
 template <class A, class C>
 inline std::common_type_t<A, C> min(A a, C b) {

@@ -34,7 +34,7 @@ struct Context {
   int device;
   int retained;
   unsigned flags;
-  std::atomic<long> launches;  // since it was made
+  std::atomic<size_t> launches;  // since it was made
   std::atomic<int> error;      // of a kernel that went wrong: what every call returns from then on
 };
 
@@ -84,8 +84,17 @@ struct Streams {
 
 Streams &streams();
 
+// forget frees all memory of a context that is no more.
+void forget(Context *c);
+
 // current is the context of the calling thread, or null.
 Context *current();
+
+// setting is a number of the environment, or what it is by default.
+inline size_t setting(const char *name, size_t otherwise = 0) {
+  const char *e = getenv(name);
+  return e ? strtoull(e, nullptr, 10) : otherwise;
+}
 
 // state is what hinders a call on the calling thread.
 inline CUresult state() { return current() ? current()->error.load() : INVALID_CONTEXT; }
