@@ -18,17 +18,30 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
-emulated='' only=''
+refuse() {
+  echo "gpu-check: $1; usage: scripts/gpu-check.sh [--emulated] [--only REGEX] [REPORT]" >&2
+  exit 2
+}
+
+emulated='' only='' report=''
 while [ $# -gt 0 ]; do
   case $1 in
     --emulated) emulated=1 ;;
-    --only) only=${2:?gpu-check: --only wants a regular expression} && shift ;;
-    -*) echo "gpu-check: unknown option $1; there are --emulated and --only REGEX" >&2 && exit 2 ;;
-    *) break ;;
+    --only)
+      only=${2:-}
+      [ -n "$only" ] || refuse "--only wants a regular expression"
+      shift
+      ;;
+    -*) refuse "unknown option $1" ;;
+    *)
+      [ -z "$report" ] || refuse "two reports, $report and $1"
+      report=$1
+      ;;
   esac
   shift
 done
-readonly report=${1:-results/gpu-check.md} emulated only python=${PYTHON:-python3}
+[[ '' =~ $only ]] || [ $? -eq 1 ] || refuse "--only: $only is no regular expression"
+readonly report=${report:-results/gpu-check.md} emulated only python=${PYTHON:-python3}
 
 if [ -z "$emulated" ]; then
   if ! command -v nvidia-smi >/dev/null || ! nvidia-smi -L 2>/dev/null | grep '^GPU' >/dev/null; then
@@ -42,10 +55,13 @@ if [ -z "$emulated" ]; then
 fi
 
 mkdir -p "$(dirname "$report")" bin || exit
+[ ! -d "$report" ] || refuse "$report is a folder, and a report is a file"
+: >"$report.new" || { echo "gpu-check: the report could not be written there: nothing was checked" >&2; exit 1; }
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap 'rm -rf "$work" "$report.new"' EXIT
+trap 'echo "gpu-check: stopped" >&2; finish; exit 130' INT TERM
 readonly text=$work/report.md
-passed=() failed=() missing=()
+passed=() failed=() missing=() matched=''
 
 section() { # section TITLE COMMAND...: runs it, with the end of what it printed in the report
   local title=$1 status started=$SECONDS verdict=passed
@@ -61,8 +77,8 @@ section() { # section TITLE COMMAND...: runs it, with the end of what it printed
     echo "   $verdict: $(tail -n 1 "$work/out")" >&2
   fi
   {
-    printf '\n## %s: %s in %d s\n\n```text\n$ %s\n' "$title" "$verdict" $((SECONDS - started)) "$*"
-    tail -n 200 "$work/out"
+    printf '\n## %s: %s in %d s\n\n```text\n$ %s\n' "$title" "$verdict" $((SECONDS - started)) "${*//"$work"/WORK}"
+    tail -n 200 "$work/out" | sed "s#$work#WORK#g; s#$PWD/##g"
     printf '```\n'
   } >>"$text"
 }
@@ -71,6 +87,7 @@ check() { # check TITLE COMMAND...: section, unless --only leaves it out
   if [ -n "$only" ] && [[ ! $1 =~ $only ]]; then
     skip "$1" "Left out by --only."
   else
+    matched=1
     section "$@"
   fi
 }
@@ -93,6 +110,24 @@ find_tool() { # find_tool NAME: on the path or in the toolkit
 list() { # list TITLE...: with semicolons between them
   local IFS=';'
   echo "${*:-none}" | sed 's/;/; /g'
+}
+
+# finish writes the report, of what has been done until now.
+finish() {
+  {
+    printf '\n## Summary\n\n'
+    echo "- passed: $(list ${passed[@]+"${passed[@]}"})"
+    echo "- FAILED: $(list ${failed[@]+"${failed[@]}"})"
+    echo "- NOT RUN: $(list ${missing[@]+"${missing[@]}"})"
+  } >>"$text"
+  tail -n 3 "$text" >&2
+  if cp "$text" "$report.new" && mv "$report.new" "$report"; then
+    echo "gpu-check: wrote $report" >&2
+    return
+  fi
+  trap 'rm -f "$report.new"' EXIT
+  echo "gpu-check: $report cannot be written: the report is in $text" >&2
+  exit 1
 }
 
 # ask FIELDS [FORMAT]: of the device that is used, by its number or its UUID.
@@ -227,13 +262,9 @@ if [ -z "$emulated" ]; then
   check "clocks and temperature afterwards" afterwards
 fi
 
-{
-  printf '\n## Summary\n\n'
-  echo "- passed: $(list ${passed[@]+"${passed[@]}"})"
-  echo "- FAILED: $(list ${failed[@]+"${failed[@]}"})"
-  echo "- NOT RUN: $(list ${missing[@]+"${missing[@]}"})"
-} >>"$text"
-cp "$text" "$report.new" && mv "$report.new" "$report" || exit
-tail -n 3 "$text" >&2
-echo "gpu-check: wrote $report" >&2
+finish
+if [ -n "$only" ] && [ -z "$matched" ]; then
+  echo "gpu-check: no step's title matches --only $only: see \"NOT RUN\" for them" >&2
+  exit 2
+fi
 [ ${#failed[@]} -eq 0 ]

@@ -35,7 +35,7 @@ struct Context {
   int retained;
   unsigned flags;
   std::atomic<size_t> launches;  // since it was made
-  std::atomic<int> error;      // of a kernel that went wrong: what every call returns from then on
+  std::atomic<int> error;  // of a kernel that went wrong: what every call returns from then on
 };
 
 struct Stream {
