@@ -28,7 +28,7 @@ func fitting[T any](e *engine, s *Subject, work func() (T, error)) (T, error) {
 		}
 		e.host.trim()
 		if !s.halve() {
-			return result, fmt.Errorf(`%w, with a single example in a micro-batch: take fewer score.samples, whose hidden states are kept, or device = "cpu"`, err)
+			return result, fmt.Errorf(`%w, with a single example in a micro-batch: scores and rebuilds need less for fewer examples (score.samples, rebuild.samples), whose hidden states are kept; or use device = "cpu"`, err)
 		}
 		e.host.logf("%s: %v; going on with micro-batches of %d rows", s.Name, err, s.Rows)
 	}

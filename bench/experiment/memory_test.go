@@ -91,7 +91,7 @@ func TestLittleMemory(t *testing.T) {
 		t.Errorf("micro-batches were made smaller for %d limits", halved)
 	}
 	_, _, _, err = executeWithin(t, most/50, t.TempDir(), dir, cfg, everyWay...)
-	if err == nil || !strings.Contains(err.Error(), "take fewer score.samples") || !strings.Contains(err.Error(), `or device = "cpu"`) {
+	if err == nil || !strings.Contains(err.Error(), "fewer examples (score.samples, rebuild.samples)") || !strings.Contains(err.Error(), `or use device = "cpu"`) {
 		t.Errorf("with hardly any memory: %v", err)
 	}
 }

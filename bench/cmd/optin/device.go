@@ -34,7 +34,7 @@ func openDevice(name string, threads int, stderr io.Writer) (kernels.Device, err
 	case "cuda":
 		dev, err := openGPU(threads, stderr)
 		if err != nil && !errors.As(err, &handOver{}) {
-			err = fmt.Errorf(`device = "cuda": %w, or use device = "cpu"`, err)
+			err = fmt.Errorf(`device = "cuda": %w; or use device = "cpu"`, err)
 		}
 		return dev, err
 	}

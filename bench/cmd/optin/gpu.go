@@ -29,7 +29,7 @@ func (h handOver) Error() string { return "to be done by " + h.program }
 // execute makes this process that program. It returns where that fails.
 func (h handOver) execute(args []string) error {
 	err := syscall.Exec(h.program, append([]string{h.program}, args...), append(os.Environ(), handedBy+"="+revision))
-	return fmt.Errorf("cannot run %s: %w", h.program, err)
+	return fmt.Errorf(`cannot run %s: %w: build it again with "make cuda", or use device = "cpu"`, h.program, err)
 }
 
 // handedOver warns where the program that this one goes on for is of another revision.

@@ -103,7 +103,7 @@ func TestNoGPU(t *testing.T) {
 	alone, damaged := copied(t, "optin"), copied(t, "optin")
 	put(t, filepath.Dir(damaged), map[string]string{gpuProgram: "not a program"})
 	cpuOnly, gpu := filepath.Join(programs(t), "optin"), filepath.Join(programs(t), gpuProgram)
-	const notBuilt, instead = `built without CUDA, and there is no`, `or use device = "cpu"`
+	const notBuilt, instead = `built without CUDA, and there is no`, `; or use device = "cpu"`
 	for _, c := range []struct {
 		name, program, env string
 		must, can          string // what is reported where a GPU is asked for, and for "auto"

@@ -227,7 +227,7 @@ func TestGPULittleMemory(t *testing.T) {
 		t.Errorf("%d of 2 runs went on with less", halved)
 	}
 	r := start(t, filepath.Join(programs(t), "optin"), []string{"CUEMU_MEMORY=100000"}, "run", path, "--output", filepath.Join(dir, "none"), "--device", "cuda")
-	if r.code != exitFailed || !strings.Contains(r.report, "the device is out of memory") || !strings.Contains(r.report, "take fewer score.samples") {
+	if r.code != exitFailed || !strings.Contains(r.report, "the device is out of memory") || !strings.Contains(r.report, "fewer examples (score.samples, rebuild.samples)") {
 		t.Errorf("without memory: status %d\n%s", r.code, r.report)
 	}
 }

@@ -44,7 +44,7 @@ func run(ctx context.Context, stdout, stderr io.Writer, args []string) int {
 	if note := handedOver(); note != "" {
 		fmt.Fprintln(stderr, "optin:", note)
 	}
-	err := root.ExecuteContext(ctx)
+	ran, err := root.ExecuteContextC(ctx)
 	var other handOver
 	if errors.As(err, &other) {
 		err = other.execute(args)
@@ -61,7 +61,7 @@ func run(ctx context.Context, stdout, stderr io.Writer, args []string) int {
 		fmt.Fprintf(stderr, "optin: %v\n", interrupted)
 		return exitInterrupted
 	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(stderr, "optin: stopped; what was finished is kept: the same command goes on from there")
+		fmt.Fprintln(stderr, "optin: stopped"+kept(ran.Name()))
 		return exitInterrupted
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "optin: %v\nTry: optin help\n", err)
@@ -69,6 +69,15 @@ func run(ctx context.Context, stdout, stderr io.Writer, args []string) int {
 	}
 	fmt.Fprintf(stderr, "optin: %v\n", err)
 	return exitFailed
+}
+
+// kept says what is left of a command that was stopped.
+func kept(command string) string {
+	switch command {
+	case "predict", "selftest":
+		return ""
+	}
+	return "; what was finished is kept: the same command goes on from there"
 }
 
 // checkedWriter remembers that something could not be printed.

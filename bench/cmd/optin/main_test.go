@@ -90,6 +90,7 @@ func TestUsage(t *testing.T) {
 		{"--batch 3: want SEQUENCESxTOKENS, such as 32x128", []string{"selftest", "--batch", "3"}},
 		{"--batch 3x1: want SEQUENCESxTOKENS", []string{"selftest", "--batch", "3x1"}},
 		{"--batch 3x4x5: want SEQUENCESxTOKENS", []string{"selftest", "--batch", "3x4x5"}},
+		{"--batch 99999999999x512: at most 262144 tokens together", []string{"selftest", "--batch", "99999999999x512"}},
 		{"--ops Linea: no such op", []string{"selftest", "--ops", "Linea"}},
 	} {
 		fails(t, exitUsage, []string{"optin: " + c.want, "Try: optin help"}, c.args...)

@@ -57,6 +57,10 @@ a symmetric product that was left out. The reference itself is not timed.`,
 			if err != nil {
 				return err
 			}
+			// A device that is lost says so again, and nothing of its kernels.
+			if err := dev.One(cmd.Context(), func(kernels.Ops) error { return nil }); err != nil {
+				return fmt.Errorf("selftest: %w", err)
+			}
 			if len(results) == 0 {
 				return usageError{fmt.Errorf("--ops %s: no such op; selftest --quick lists them", strings.Join(s.ops, ","))}
 			}
@@ -92,6 +96,9 @@ func (s selftest) open(stderr io.Writer) (kernels.Device, error) {
 	return dev, err
 }
 
+// mostTokens, of a batch, take a few gigabytes in each of the largest tensors.
+const mostTokens = 1 << 18
+
 // shape is that of the timed ops.
 func (s selftest) shape() (roofline.Shape, error) {
 	batch, of := s.batch, roofline.BERTBase
@@ -108,6 +115,9 @@ func (s selftest) shape() (roofline.Shape, error) {
 	var rest string
 	if n, _ := fmt.Sscanf(batch, "%dx%d%s", &sequences, &tokens, &rest); n != 2 || sequences < 1 || tokens < 2 {
 		return roofline.Shape{}, usageError{fmt.Errorf("--batch %s: want SEQUENCESxTOKENS, such as 32x128, of 1 sequence or more and 2 tokens or more", batch)}
+	}
+	if sequences > mostTokens/tokens {
+		return roofline.Shape{}, usageError{fmt.Errorf("--batch %s: at most %d tokens together", batch, mostTokens)}
 	}
 	return of(sequences, tokens), nil
 }

@@ -24,3 +24,14 @@ func TestGPUSelftest(t *testing.T) {
 		t.Errorf("an op that was not checked, or has no time, in\n%s", r.out)
 	}
 }
+
+// TestGPUIsLostInSelftest: one message, and no list of kernels that are wrong.
+func TestGPUIsLostInSelftest(t *testing.T) {
+	if !emulated() {
+		t.Skip("a GPU's kernels do not go wrong on demand")
+	}
+	r := start(t, filepath.Join(programs(t), gpuProgram), []string{"CUEMU_FAULT=1"}, "selftest", "--device", "cuda", "--quick", "--ops", "Linear", "--time=false")
+	if r.code != exitFailed || strings.Count(r.report, "CUDA_ERROR_ILLEGAL_ADDRESS (700)") != 1 || strings.Contains(r.report+r.out, "FAILED") {
+		t.Errorf("status %d: %s\n%s", r.code, r.report, r.out)
+	}
+}

@@ -5,7 +5,7 @@
 //   CUEMU_MEMORY=n    bytes of each device (4 GiB)
 //   CUEMU_VERSION=n   the CUDA that the driver can run (12040, which is 12.4)
 //   CUEMU_CAPABILITY=n,...   compute capabilities of the devices, 80 for 8.0 (90; the last one
-//                     for all others)
+//                     for all others; scripts/cuda-emulator has kernels for 9.x alone)
 //   CUEMU_BUSY=1      no device can be opened: another program has it to itself
 //   CUEMU_FAULT=n     the n-th kernel that a device runs goes to a wrong address
 //   CUEMU_STRICT=1    asking a module for a kernel that another has ends in an unknown error
