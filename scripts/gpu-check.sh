@@ -2,7 +2,7 @@
 # Everything that wants a GPU, in one command, for a machine that has one: compiles and
 # builds, runs the conformance suite and the self-test on the device, the memory and race
 # checkers, a pruning from end to end, and the timings beside those of cuBLAS, PyTorch and
-# FlashAttention; and writes one report. About half an hour. What fails is in the report and
+# FlashAttention; and writes one report. What fails is in the report and
 # the rest still runs; what cannot be run is named, on the terminal and in the report.
 #
 # usage: scripts/gpu-check.sh [--emulated] [--only REGEX] [REPORT]    default: results/gpu-check.md
